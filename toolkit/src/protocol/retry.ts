@@ -1,0 +1,14 @@
+/** Exponential, full jitter, capped (AWS Architecture Blog, "Exponential Backoff And Jitter", 2015). */
+export interface RetryPolicy {
+  readonly baseMs: number;
+  readonly factor: number;
+  readonly capMs: number;
+  /** After this many unknown ends a forward op is spent (before the pivot: roll back); any other op turns `late`. */
+  readonly maxAttempts: number;
+}
+
+/** `random` in [0, 1). `attempt` is 1 for the first that failed. */
+export function retryDelayMs(policy: RetryPolicy, attempt: number, random: number): number {
+  const ceilingMs = Math.min(policy.capMs, policy.baseMs * policy.factor ** Math.min(attempt - 1, 30));
+  return Math.floor(random * ceilingMs);
+}

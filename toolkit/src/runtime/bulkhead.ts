@@ -1,0 +1,91 @@
+import type { Clock } from "./clock.ts";
+import type { Tuning } from "./options.ts";
+
+interface Lane {
+  inFlight: number;
+  unknownInARow: number;
+  pausedUntilMs: number;
+  readonly waiting: (() => void)[];
+  timer: (() => void) | undefined;
+}
+
+/**
+ * A limit and a breaker per participant, so that one that is slow or down fills neither every slot nor the log. Waiting here spends no
+ * attempt. The queue is bounded by the number of open transactions.
+ */
+export class Bulkhead {
+  readonly #lanes = new Map<string, Lane>();
+  readonly #clock: Clock;
+  readonly #tuning: Tuning;
+  readonly #onPause: (participant: string, pauseMs: number) => void;
+
+  constructor(clock: Clock, tuning: Tuning, onPause: (participant: string, pauseMs: number) => void) {
+    this.#clock = clock;
+    this.#tuning = tuning;
+    this.#onPause = onPause;
+  }
+
+  /** Runs `go` now, or when the participant has room again. `go` must lead to `leave`. */
+  enter(participant: string, go: () => void): void {
+    const lane = this.#lane(participant);
+    if (lane.inFlight < this.#limit(lane)) {
+      lane.inFlight += 1;
+      go();
+    } else {
+      lane.waiting.push(go);
+      this.#wakeLater(lane);
+    }
+  }
+
+  leave(participant: string, end: "answered" | "unknown" | "unused"): void {
+    const lane = this.#lane(participant);
+    lane.inFlight -= 1;
+    if (end === "answered") {
+      lane.unknownInARow = 0;
+      lane.pausedUntilMs = 0;
+    } else if (end === "unknown") {
+      lane.unknownInARow += 1;
+      if (lane.unknownInARow >= this.#tuning.breakerAfter) this.#pause(participant, lane);
+    }
+    this.#admit(lane);
+  }
+
+  #pause(participant: string, lane: Lane): void {
+    if (lane.pausedUntilMs <= this.#clock.nowMs()) this.#onPause(participant, this.#tuning.breakerPauseMs);
+    lane.pausedUntilMs = this.#clock.nowMs() + this.#tuning.breakerPauseMs;
+  }
+
+  /** While it is paused nobody enters; after the pause one call tests the water, until it answers. */
+  #limit(lane: Lane): number {
+    if (lane.unknownInARow < this.#tuning.breakerAfter) return this.#tuning.participantLimit;
+    return lane.pausedUntilMs > this.#clock.nowMs() ? 0 : 1;
+  }
+
+  #admit(lane: Lane): void {
+    while (lane.inFlight < this.#limit(lane)) {
+      const go = lane.waiting.shift();
+      if (go === undefined) return;
+      lane.inFlight += 1;
+      go();
+    }
+    this.#wakeLater(lane);
+  }
+
+  #wakeLater(lane: Lane): void {
+    const waitMs = lane.pausedUntilMs - this.#clock.nowMs();
+    if (waitMs <= 0 || lane.waiting.length === 0 || lane.timer !== undefined) return;
+    lane.timer = this.#clock.after(waitMs, () => {
+      lane.timer = undefined;
+      this.#admit(lane);
+    });
+  }
+
+  #lane(participant: string): Lane {
+    let lane = this.#lanes.get(participant);
+    if (lane === undefined) {
+      lane = { inFlight: 0, unknownInARow: 0, pausedUntilMs: 0, waiting: [], timer: undefined };
+      this.#lanes.set(participant, lane);
+    }
+    return lane;
+  }
+}

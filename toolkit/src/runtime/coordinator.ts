@@ -1,0 +1,423 @@
+/**
+ * The coordinator of one node: owns the transactions that it drives, lets new ones in, and answers for those that others drive.
+ */
+import { Abandoned, ConflictingGid, NeverStarted, Overloaded, textOf, TripactError } from "../protocol/errors.ts";
+import type { JournalHeader, JournalRecord, Store, Topic, Verdict } from "../stores/store.ts";
+import { Bulkhead } from "./bulkhead.ts";
+import type { Clock } from "./clock.ts";
+import type { Directory } from "./directory.ts";
+import { Engine } from "./engine.ts";
+import { GroupCommit } from "./group-commit.ts";
+import type { Letter } from "./letters.ts";
+import { Live, type Identity } from "./live.ts";
+import type { Notify } from "./notices.ts";
+import type { Tuning } from "./options.ts";
+import { outcomeOf, type TransactionOutcome } from "./outcome.ts";
+import { Ownership } from "./ownership.ts";
+import { liveOf, Recovery } from "./recovery.ts";
+import type { EventOf } from "../protocol/transaction.ts";
+
+export interface CoordinatorParts {
+  readonly store: Store;
+  readonly directory: Directory;
+  readonly clock: Clock;
+  readonly tuning: Tuning;
+  readonly notify: Notify;
+  readonly nodeName: string;
+}
+
+/** Somebody on this node who waits for a transaction. */
+interface Watcher {
+  readonly until: "started" | "decided" | "ended";
+  resolve(outcome: TransactionOutcome | "elsewhere"): void;
+  reject(error: unknown): void;
+}
+
+export class Coordinator {
+  readonly #parts: CoordinatorParts;
+  readonly #lives = new Map<string, Live>();
+  readonly #watchers = new Map<string, Watcher[]>();
+  readonly #ownership: Ownership;
+  readonly #commits: GroupCommit;
+  readonly #recovery: Recovery;
+  readonly #engine: Engine;
+  #cancelPoll: (() => void) | undefined;
+  #stopping = false;
+  #onIdle: (() => void) | undefined;
+  #mailRunning = false;
+  #mailAgain = false;
+
+  constructor(parts: CoordinatorParts) {
+    this.#parts = parts;
+    const { store, directory, clock, tuning, notify, nodeName } = parts;
+    this.#ownership = new Ownership({
+      membership: store.membership,
+      name: nodeName,
+      runs: directory.runs(),
+      clock,
+      tuning,
+      notify,
+      onDead: () => this.#sweep(),
+      onFenced: () => this.#fenced(),
+      onOpen: () => this.#resume(),
+      onHeard: (heard) => this.#heard(heard),
+    });
+    const owner = (): string => this.#ownership.incarnation;
+    const mayWrite = (): boolean => this.#ownership.mayWrite();
+    this.#commits = new GroupCommit({
+      journal: store.journal,
+      owner,
+      mayWrite,
+      clock,
+      tuning,
+      notify,
+      sink: { verdict: (live, verdict) => this.#verdict(live, verdict), poisoned: (live, error) => this.#poisoned(live, error) },
+    });
+    this.#engine = new Engine({
+      store,
+      clock,
+      tuning,
+      directory,
+      notify,
+      owner,
+      commits: this.#commits,
+      bulkhead: new Bulkhead(clock, tuning, (participant, pauseMs) => notify({ kind: "participant-paused", participant, pauseMs })),
+      mayCall: () => this.#ownership.mayCall(),
+      onVerdict: (live, verdict) => this.#verdict(live, verdict),
+      onDurable: (live) => this.#durable(live),
+    });
+    this.#recovery = new Recovery({
+      journal: store.journal,
+      clock,
+      tuning,
+      notify,
+      owner,
+      mayWrite,
+      runs: directory.runs(),
+      adopt: (live, record) => this.#adopt(live, record),
+    });
+  }
+
+  get open(): number {
+    return this.#lives.size;
+  }
+
+  get incarnation(): string {
+    return this.#ownership.incarnation;
+  }
+
+  ready(): boolean {
+    return this.#recovery.drained && this.#ownership.mayCall() && !this.#stopping;
+  }
+
+  async begin(): Promise<void> {
+    await this.#ownership.start();
+    await this.#recovery.sweep();
+    this.#pollLater();
+  }
+
+  /** Lets no new work in, lets calls in flight end within `stopWithinMs`, journals what they said, and hands the rest over. */
+  async stop(): Promise<void> {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    const { clock, tuning, store } = this.#parts;
+    this.#cancelPoll?.();
+    this.#recovery.stop();
+    if (this.#busy()) {
+      await new Promise<void>((resolve) => {
+        this.#onIdle = resolve;
+        clock.after(tuning.stopWithinMs, resolve);
+      });
+    }
+    this.#commits.stop();
+    for (const live of [...this.#lives.values()]) this.#forget(live, "this node stops");
+    await this.#ownership.stop();
+    store.membership.announce("work");
+  }
+
+  /** Begins a transaction; resolves when its header is durable. The same gid with the same input attaches to the first. */
+  async start(identity: Identity, started: EventOf<"started">): Promise<{ readonly attached: boolean }> {
+    const running = this.#lives.get(identity.gid);
+    if (running !== undefined) {
+      compare(running.identity, identity);
+      await this.#watch(identity.gid, "started");
+      return { attached: true };
+    }
+    this.#admit();
+    const live = new Live(identity);
+    live.traceparent = started.traceparent;
+    this.#lives.set(identity.gid, live);
+    const durable = this.#watch(identity.gid, "started");
+    this.#engine.apply(live, started);
+    this.#engine.step(live);
+    try {
+      await durable;
+      return { attached: false };
+    } catch (error) {
+      if (!(error instanceof Attach)) throw error;
+      await this.#compareStored(identity);
+      return { attached: true };
+    }
+  }
+
+  /** Waits for the end, wherever the transaction is driven. */
+  async end(gid: string): Promise<TransactionOutcome> {
+    const { clock, tuning } = this.#parts;
+    for (;;) {
+      if (this.#lives.has(gid)) {
+        const outcome = await this.#watch(gid, "ended");
+        if (outcome !== "elsewhere") return outcome;
+      }
+      if (this.#stopping) throw new TripactError("stopped", "This node stopped; another one drives the transaction on.", { where: gid, hint: "Ask outcome(gid) at any node." });
+      const outcome = await this.look(gid);
+      if (outcome === undefined) throw new TripactError("unknown-transaction", "No transaction has this gid.", { where: gid });
+      if (outcome.kind !== "open") return outcome;
+      await new Promise<void>((resolve) => clock.after(tuning.attachPollMs, resolve));
+    }
+  }
+
+  /** As the journal, or this node's memory of what is journaled, has it. Undefined for an unknown gid. */
+  async look(gid: string): Promise<TransactionOutcome | undefined> {
+    const live = this.#lives.get(gid);
+    if (live?.durable === true) return outcomeOf(gid, live.state);
+    const [record] = await this.#parts.store.journal.read([gid]);
+    if (record === undefined) return undefined;
+    return outcomeOfRecord(record, this.#parts);
+  }
+
+  /** Leaves a letter for the owner: at once where that is us, else as mail. An unknown gid never starts from now on. */
+  async send(gid: string, letter: Letter): Promise<"delivered" | "posted" | "ended" | "never-started"> {
+    const live = this.#lives.get(gid);
+    if (live !== undefined && live.seq > 0 && this.#ownership.mayWrite()) {
+      this.#engine.deliver(live, letter);
+      return "delivered";
+    }
+    const verdict = await this.#parts.store.journal.post(gid, JSON.stringify(letter));
+    if (verdict.kind === "posted") {
+      if (verdict.owner === this.#ownership.incarnation) this.#readMail();
+      else this.#parts.store.membership.announce("mail");
+    }
+    return verdict.kind;
+  }
+
+  /** Waits until the transaction is decided, and says how it stands then. */
+  async decided(gid: string): Promise<TransactionOutcome> {
+    const { clock, tuning } = this.#parts;
+    for (;;) {
+      if (this.#lives.has(gid)) {
+        const outcome = await this.#watch(gid, "decided");
+        if (outcome !== "elsewhere") return outcome;
+      }
+      const outcome = await this.look(gid);
+      if (outcome === undefined) return { kind: "never-started", gid };
+      if (outcome.kind !== "open" || outcome.phase !== "forward" || this.#stopping) return outcome;
+      await new Promise<void>((resolve) => clock.after(tuning.attachPollMs, resolve));
+    }
+  }
+
+  #admit(): void {
+    const { tuning, store } = this.#parts;
+    if (this.#stopping) throw new TripactError("stopped", "This node is stopping and takes no new work.", { hint: "Send it to another node." });
+    const health = store.health();
+    if (health.state !== "up") throw new Overloaded(`The store is ${health.state}${health.detail === undefined ? "" : `: ${health.detail}`}.`, tuning.overloadedRetryMs);
+    if (!this.#ownership.mayWrite()) throw new Overloaded("This node has lost its session with the store.", tuning.overloadedRetryMs);
+    if (this.#lives.size >= tuning.openMax) throw new Overloaded(`This node has ${tuning.openMax} transactions open.`, tuning.overloadedRetryMs);
+  }
+
+  #verdict(live: Live, verdict: Verdict): void {
+    switch (verdict) {
+      case "applied":
+        this.#engine.step(live);
+        return;
+      case "exists":
+        this.#settleWatchers(live.gid, (watcher) => watcher.reject(new Attach()), () => true);
+        this.#forget(live, "the gid is driven elsewhere");
+        return;
+      case "never-started":
+        this.#settleWatchers(live.gid, (watcher) => watcher.reject(new NeverStarted(live.gid)), () => true);
+        this.#forget(live, "the gid never started");
+        return;
+      case "fenced":
+        this.#parts.notify({ kind: "fenced", gid: live.gid });
+        this.#forget(live, "another node took over");
+        return;
+      case "reload":
+        this.#reload(live);
+        return;
+    }
+  }
+
+  /** The header moved on under us although it is ours: a mail, or an entry whose reply was lost. Read it again and go on from there. */
+  #reload(live: Live): void {
+    this.#engine.drop(live, "the journal is read again");
+    const { store, clock, tuning, notify } = this.#parts;
+    store.journal.read([live.gid]).then(
+      ([record]) => {
+        if (this.#lives.get(live.gid) !== live) return;
+        const again = record === undefined || record.owner !== this.#ownership.incarnation || record.summary.ended ? undefined : liveOf(record, clock.nowMs(), notify);
+        if (again === undefined || record === undefined) this.#forget(live, "another node took over");
+        else this.#adopt(again, record);
+      },
+      (error: unknown) => {
+        notify({ kind: "store", error: textOf(error) });
+        clock.after(tuning.flushRetryMs, () => this.#reload(live));
+      },
+    );
+  }
+
+  #poisoned(live: Live, error: unknown): void {
+    this.#parts.notify({ kind: "parked", gid: live.gid, reason: "journal-refused", detail: textOf(error) });
+    this.#settleWatchers(live.gid, (watcher) => watcher.reject(error), () => true);
+    this.#forget(live, "the journal refuses its data");
+  }
+
+  #adopt(live: Live, record: JournalRecord): void {
+    const previous = this.#lives.get(live.gid);
+    if (previous !== undefined) this.#engine.drop(previous, "the journal is read again");
+    this.#lives.set(live.gid, live);
+    this.#engine.apply(live, { kind: "recovered", by: this.#ownership.incarnation, epoch: live.epoch });
+    for (const mail of record.unread) this.#engine.deliver(live, JSON.parse(mail.body) as Letter, mail.n);
+    this.#engine.step(live);
+  }
+
+  #durable(live: Live): void {
+    const { state } = live;
+    const outcome = outcomeOf(live.gid, state);
+    const decided = state.kind !== "forward" && state.kind !== "unborn";
+    if (this.#watchers.has(live.gid)) {
+      this.#settleWatchers(live.gid, (watcher) => watcher.resolve(outcome), ({ until }) => until === "started" || (until === "decided" && decided) || live.ended);
+    }
+    if (!live.ended) return;
+    this.#forget(live, "it has ended");
+  }
+
+  /** Out of memory, and whoever still waits looks elsewhere. */
+  #forget(live: Live, why: string): void {
+    this.#engine.drop(live, why);
+    if (this.#lives.get(live.gid) === live) this.#lives.delete(live.gid);
+    this.#settleWatchers(live.gid, (watcher) => (watcher.until === "started" ? watcher.reject(new Abandoned(live.gid, why)) : watcher.resolve("elsewhere")), () => true);
+    if (this.#onIdle !== undefined && !this.#busy()) this.#onIdle();
+  }
+
+  #fenced(): void {
+    for (const live of [...this.#lives.values()]) this.#verdict(live, "fenced");
+    this.#sweep();
+  }
+
+  #resume(): void {
+    for (const live of this.#lives.values()) this.#engine.step(live);
+    this.#commits.kick();
+    this.#sweep();
+    this.#readMail();
+  }
+
+  #heard(heard: Topic | "lost" | "back"): void {
+    if (heard === "mail") this.#readMail();
+    else if (heard === "work") this.#sweep();
+  }
+
+  #sweep(): void {
+    this.#recovery.sweep().catch((error: unknown) => this.#parts.notify({ kind: "store", error: textOf(error) }));
+  }
+
+  /** The safety net under announcements, which may be lost. */
+  #pollLater(): void {
+    this.#cancelPoll = this.#parts.clock.after(this.#parts.tuning.pollEveryMs, () => {
+      if (this.#stopping) return;
+      this.#sweep();
+      this.#readMail();
+      this.#pollLater();
+    });
+  }
+
+  #readMail(): void {
+    this.#mailAgain = true;
+    if (this.#mailRunning) return;
+    this.#mailRunning = true;
+    this.#readAllMail()
+      .catch((error: unknown) => this.#parts.notify({ kind: "store", error: textOf(error) }))
+      .finally(() => {
+        this.#mailRunning = false;
+      });
+  }
+
+  async #readAllMail(): Promise<void> {
+    while (this.#mailAgain && !this.#stopping && this.#ownership.mayWrite()) {
+      this.#mailAgain = false;
+      const limit = this.#parts.tuning.batchMax;
+      const mails = await this.#parts.store.journal.mail(this.#ownership.incarnation, limit);
+      for (const mail of mails) {
+        const live = this.#lives.get(mail.gid);
+        if (live !== undefined) this.#engine.deliver(live, JSON.parse(mail.body) as Letter, mail.n);
+      }
+    }
+  }
+
+  #busy(): boolean {
+    for (const live of this.#lives.values()) if (live.flights.size > 0 || !live.durable) return true;
+    return false;
+  }
+
+  async #compareStored(identity: Identity): Promise<void> {
+    const [record] = await this.#parts.store.journal.read([identity.gid]);
+    if (record === undefined) throw new TripactError("store-unknown", "The gid is taken, but cannot be read yet.", { where: identity.gid, hint: "Start again with the same gid." });
+    if (record.summary.status === "never-started") throw new NeverStarted(identity.gid);
+    compare(record, identity);
+  }
+
+  #watch(gid: string, until: Watcher["until"]): Promise<TransactionOutcome | "elsewhere"> {
+    const live = this.#lives.get(gid);
+    if (live !== undefined && live.seq > 0 && until === "started") return Promise.resolve(outcomeOf(gid, live.state));
+    return new Promise((resolve, reject) => {
+      const watchers = this.#watchers.get(gid) ?? [];
+      watchers.push({ until, resolve, reject });
+      this.#watchers.set(gid, watchers);
+      if (live?.durable === true) this.#durable(live);
+    });
+  }
+
+  #settleWatchers(gid: string, settle: (watcher: Watcher) => void, which: (watcher: Watcher) => boolean): void {
+    const watchers = this.#watchers.get(gid);
+    if (watchers === undefined) return;
+    const rest = watchers.filter((watcher) => !which(watcher));
+    if (rest.length === 0) this.#watchers.delete(gid);
+    else this.#watchers.set(gid, rest);
+    for (const watcher of watchers) if (which(watcher)) settle(watcher);
+  }
+}
+
+/** Internal: the gid is taken in the journal; compare and attach. */
+class Attach extends Error {}
+
+/** The same promise again is no conflict; another one under the same gid is. A newer version of the same definition may attach. */
+function compare(first: { readonly gid: string; readonly definition: string; readonly inputHash: string }, second: Identity): void {
+  if (first.definition !== second.definition) throw new ConflictingGid(second.gid, "definition");
+  if (first.inputHash !== second.inputHash) throw new ConflictingGid(second.gid, "input");
+}
+
+export function outcomeOfRecord(record: JournalRecord, parts: { readonly clock: Clock; readonly notify: Notify }): TransactionOutcome {
+  if (record.summary.status === "never-started") return { kind: "never-started", gid: record.gid };
+  if (record.entries.length === 0) return outcomeOfHeader(record);
+  const live = liveOf(record, parts.clock.nowMs(), parts.notify);
+  return live === undefined ? outcomeOfHeader(record) : outcomeOf(record.gid, live.state);
+}
+
+/** What is left of a transaction whose entries were pruned: its outcome. */
+function outcomeOfHeader(header: JournalHeader): TransactionOutcome {
+  const { gid, summary } = header;
+  const stored = summary.outcome === undefined ? {} : (JSON.parse(summary.outcome) as { result?: never; reason?: never });
+  switch (summary.status) {
+    case "committed":
+      return { kind: "committed", gid, result: stored.result };
+    case "rolled-back":
+      return { kind: "rolled-back", gid, reason: stored.reason ?? { kind: "flow-threw", error: "pruned" }, branches: [] };
+    case "mixed":
+      return { kind: "mixed", gid, decision: "result" in stored ? "commit" : "roll-back", branches: [] };
+    case "never-started":
+      return { kind: "never-started", gid };
+    case "forward":
+    case "committing":
+    case "rolling-back":
+      return { kind: "open", gid, phase: summary.status, ...(summary.parked === undefined ? {} : { parked: summary.parked }), branches: [] };
+  }
+}

@@ -1,0 +1,57 @@
+import { TripactError } from "../protocol/errors.ts";
+import type { DefinitionVersion } from "../stores/store.ts";
+import type { Participant } from "../transports/participant.ts";
+import type { Runnable } from "./driver.ts";
+
+export interface DirectoryOptions {
+  readonly definitions: readonly Runnable[];
+  readonly participants: readonly Participant[];
+  /** Reaches participants that are not registered by name: by their URL. */
+  readonly resolve?: (target: string) => Participant | undefined;
+}
+
+const NAME = /^[\w.:-]{1,128}$/;
+
+/** What this node can run and reach. Checked once, at start. */
+export class Directory {
+  readonly #definitions = new Map<string, Runnable>();
+  readonly #participants = new Map<string, Participant>();
+  readonly #resolve: (target: string) => Participant | undefined;
+
+  constructor(options: DirectoryOptions) {
+    for (const runnable of options.definitions) {
+      const key = keyOf(runnable.definition, runnable.version);
+      if (!NAME.test(runnable.definition) || !NAME.test(runnable.version)) {
+        throw new TripactError("invalid-option", "A definition's name and version have 1 to 128 letters, digits, dots, dashes, colons.", { where: key });
+      }
+      if (this.#definitions.has(key)) throw new TripactError("invalid-option", "This definition is given twice.", { where: key });
+      this.#definitions.set(key, runnable);
+    }
+    for (const participant of options.participants) {
+      if (participant.target === undefined) throw new TripactError("invalid-option", "A registered participant has a name or a URL.", { where: "participants" });
+      if (this.#participants.has(participant.target)) throw new TripactError("invalid-option", "This participant is given twice.", { where: participant.target });
+      this.#participants.set(participant.target, participant);
+    }
+    this.#resolve = options.resolve ?? (() => undefined);
+  }
+
+  definition(definition: string, version: string): Runnable | undefined {
+    return this.#definitions.get(keyOf(definition, version));
+  }
+
+  participant(target: string): Participant | undefined {
+    const known = this.#participants.get(target);
+    if (known !== undefined) return known;
+    const resolved = this.#resolve(target);
+    if (resolved !== undefined) this.#participants.set(target, resolved);
+    return resolved;
+  }
+
+  runs(): readonly DefinitionVersion[] {
+    return [...this.#definitions.values()].map(({ definition, version }) => ({ definition, version }));
+  }
+}
+
+function keyOf(definition: string, version: string): string {
+  return `${definition}@${version}`;
+}

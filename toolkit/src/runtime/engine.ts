@@ -1,0 +1,312 @@
+/**
+ * Drives the transactions that this node owns: asks the protocol what should be going on (`decide`), journals what happened (group
+ * commit), and starts the calls, but never before everything that they rest on is durable.
+ */
+import { textOf, TripactError } from "../protocol/errors.ts";
+import { decide, type Effect } from "../protocol/decide.ts";
+import { drivePlan } from "../protocol/plan.ts";
+import { askedOp, type Branch, type ParkReason, type Transaction, type TransactionEvent } from "../protocol/transaction.ts";
+import type { Answer, Op } from "../protocol/outcome.ts";
+import type { Store, Verdict } from "../stores/store.ts";
+import { ask, contextOf, eventOf, limitKey, undoUnguarded } from "./asking.ts";
+import type { Bulkhead } from "./bulkhead.ts";
+import { uuidV7, type Clock } from "./clock.ts";
+import type { BranchCode, DriverHost, Runnable } from "./driver.ts";
+import type { GroupCommit } from "./group-commit.ts";
+import { eventsOf, type Letter } from "./letters.ts";
+import type { Flight, Live } from "./live.ts";
+import { askSql } from "./local-step.ts";
+import type { Notify } from "./notices.ts";
+import type { Tuning } from "./options.ts";
+import type { Directory } from "./directory.ts";
+
+const ROUNDS_MAX = 10_000;
+const LOOK_AGAIN_MS = 5;
+
+export interface EngineParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly tuning: Tuning;
+  readonly directory: Directory;
+  readonly bulkhead: Bulkhead;
+  readonly commits: GroupCommit;
+  readonly notify: Notify;
+  /** Ours, and recently confirmed: without that, nothing is sent. */
+  readonly mayCall: () => boolean;
+  readonly owner: () => string;
+  readonly onVerdict: (live: Live, verdict: Verdict) => void;
+  /** Decided and journaled, or ended and journaled. */
+  readonly onDurable: (live: Live) => void;
+}
+
+export class Engine {
+  readonly parts: EngineParts;
+
+  constructor(parts: EngineParts) {
+    this.parts = parts;
+  }
+
+  /** Does whatever this state asks for. Safe to call at any time, again and again. */
+  step(live: Live): void {
+    if (live.gone || live.held || live.stepping) return;
+    live.stepping = true;
+    try {
+      for (let round = 0; ; round += 1) {
+        if (round > ROUNDS_MAX) throw new Error(`${live.gid} does not come to rest`);
+        const effects = decide(live.state, this.parts.clock.nowMs(), this.parts.tuning);
+        if (!this.#advance(live, effects)) {
+          this.#carryOut(live, effects);
+          return;
+        }
+      }
+    } catch (error) {
+      this.parts.notify({ kind: "bug", where: `step of ${live.gid}`, error: textOf(error) });
+    } finally {
+      live.stepping = false;
+    }
+  }
+
+  /** Something that happened to a transaction; waits while a local SQL step holds it. */
+  receive(live: Live, happen: () => void): void {
+    if (live.gone) return;
+    if (live.held) live.deferred.push(() => this.receive(live, happen));
+    else happen();
+  }
+
+  apply(live: Live, event: TransactionEvent): void {
+    live.apply(event, this.parts.clock.nowMs());
+    if (live.driver !== undefined) live.driver.heard(event);
+    else if (live.identity.definition !== PLAN_DEFINITION) live.past.push(event);
+    if (event.kind === "decided") this.#decided(live);
+    this.#tell(live, event);
+  }
+
+  /** A letter from somebody who does not own the transaction; `n` numbers it in the mail box. */
+  deliver(live: Live, letter: Letter, n?: number): void {
+    this.receive(live, () => {
+      if (n !== undefined && n <= live.mailSeen) return;
+      for (const event of eventsOf(letter, live.state)) {
+        // A verdict of a person ends what is in flight for that branch.
+        if (event.kind === "operator-decided" && event.branch !== undefined) this.#callOff(live, event.branch);
+        this.apply(live, event);
+      }
+      if (n !== undefined) live.readMail(n);
+      this.step(live);
+    });
+  }
+
+  park(live: Live, reason: ParkReason, detail: string, branch?: string): void {
+    this.apply(live, { kind: "parked", reason, detail, ...(branch === undefined ? {} : { branch }) });
+    this.step(live);
+  }
+
+  /** Ends our part in it: nothing is called, written or waited for any more. */
+  drop(live: Live, why: string): void {
+    live.gone = true;
+    live.cancelTimer?.();
+    live.abortFlights();
+    live.driver?.abandon(why);
+    this.parts.commits.drop(live);
+  }
+
+  #advance(live: Live, effects: readonly Effect[]): boolean {
+    const before = live.state;
+    for (const effect of effects) {
+      if (effect.kind === "append") {
+        this.apply(live, effect.event);
+        return true;
+      }
+      if (effect.kind === "drive") this.#drive(live);
+    }
+    return live.state !== before;
+  }
+
+  #drive(live: Live): void {
+    const { state } = live;
+    if (state.kind !== "forward") return;
+    if (state.plan !== undefined) {
+      for (const event of drivePlan(state.plan, state, () => uuidV7(this.parts.clock))) this.apply(live, event);
+    } else {
+      this.#beginDriver(live);
+    }
+  }
+
+  #beginDriver(live: Live): void {
+    if (live.driver !== undefined) return;
+    const { definition, version, input } = live.identity;
+    const runnable: Runnable | undefined = this.parts.directory.definition(definition, version);
+    if (runnable === undefined) return;
+    live.driver = runnable.drive(input, this.#host(live));
+    const { past } = live;
+    live.past = [];
+    live.driver.begin(past);
+  }
+
+  #host(live: Live): DriverHost {
+    const { clock, tuning, store } = this.parts;
+    return {
+      gid: live.gid,
+      append: (event) =>
+        this.receive(live, () => {
+          if (live.state.kind !== "forward") return;
+          this.apply(live, event);
+          this.step(live);
+        }),
+      state: () => (live.state.kind === "forward" ? live.state : undefined),
+      nowWallMs: () => clock.wallMs(),
+      random: () => clock.random(),
+      uuid: () => clock.uuid(),
+      messageId: () => uuidV7(clock),
+      turn: (then) =>
+        clock.turn(() => {
+          then();
+          if (live.dirty) this.parts.commits.enqueue(live);
+        }),
+      payloadBytesMax: tuning.payloadBytesMax,
+      canSql: store.localSql !== undefined,
+    };
+  }
+
+  #carryOut(live: Live, effects: readonly Effect[]): void {
+    if (live.dirty) this.parts.commits.enqueue(live);
+    if (!live.durable) return;
+    this.parts.onDurable(live);
+    let wakeAtMs = Number.POSITIVE_INFINITY;
+    const nowMs = this.parts.clock.nowMs();
+    for (const effect of effects) {
+      if (effect.kind === "wait") wakeAtMs = Math.min(wakeAtMs, effect.untilMs);
+      if (effect.kind !== "call" || live.flights.has(effect.branch.name)) continue;
+      if (effect.notBeforeMs > nowMs) wakeAtMs = Math.min(wakeAtMs, effect.notBeforeMs);
+      else if (!this.#call(live, effect.branch, effect.op)) wakeAtMs = Math.min(wakeAtMs, nowMs + LOOK_AGAIN_MS);
+      if (live.held) return;
+    }
+    this.#wakeAt(live, wakeAtMs);
+  }
+
+  #wakeAt(live: Live, atMs: number): void {
+    live.cancelTimer?.();
+    live.cancelTimer = undefined;
+    if (atMs === Number.POSITIVE_INFINITY) return;
+    live.cancelTimer = this.parts.clock.after(Math.max(atMs - this.parts.clock.nowMs(), 0), () => this.step(live));
+  }
+
+  /** Starts a call. False: its code has not been reached yet, look again soon. */
+  #call(live: Live, branch: Branch, op: Op): boolean {
+    if (!this.parts.mayCall()) return true;
+    const code = this.#codeOf(live, branch, op);
+    if (code === undefined) return this.#unreached(live, branch);
+    live.unreachableSinceMs = undefined;
+    const flight: Flight = { op, controller: new AbortController() };
+    const key = limitKey(code, live.identity.definition, branch);
+    live.flights.set(branch.name, flight);
+    this.parts.bulkhead.enter(key, () => {
+      if (live.gone || live.flights.get(branch.name) !== flight) return this.parts.bulkhead.leave(key, "unused");
+      this.#ask(live, branch, op, code, flight).then(
+        (answer) => {
+          this.parts.bulkhead.leave(key, answer?.kind === "unknown" ? "unknown" : "answered");
+          if (answer !== undefined) this.#answered(live, branch.name, op, flight, answer);
+        },
+        (error: unknown) => this.parts.notify({ kind: "bug", where: `call of ${live.gid}/${branch.name}`, error: textOf(error) }),
+      );
+    });
+    return true;
+  }
+
+  /** Undefined when the op has journaled its own end (local SQL). */
+  #ask(live: Live, branch: Branch, op: Op, code: BranchCode, flight: Flight): Promise<Answer | undefined> {
+    const { clock, tuning } = this.parts;
+    const context = contextOf({
+      gid: live.gid,
+      branch,
+      op,
+      epoch: live.epoch,
+      wallMs: clock.wallMs(),
+      callLifeMs: tuning.callLifeMs,
+      traceparent: live.traceparent,
+      signal: flight.controller.signal,
+    });
+    if (code.kind === "sql") return askSql(this, live, branch, code, context);
+    const guarded = !("guard" in branch.offer) || branch.offer.guard === "barrier";
+    const undo = op === "compensate" || op === "cancel";
+    return (undo && !guarded ? undoUnguarded : ask)(code, context, tuning.opTimeoutMs, clock, flight.controller);
+  }
+
+  #answered(live: Live, name: string, op: Op, flight: Flight, answer: Answer): void {
+    this.receive(live, () => {
+      if (live.flights.get(name) !== flight) return;
+      live.flights.delete(name);
+      const branch = branchesOf(live.state).find((it) => it.name === name);
+      const asked = branch !== undefined && (branch.phase.kind === "open" || branch.phase.kind === "closing") && askedOp(branch) === op;
+      if (asked) {
+        const { tuning, clock } = this.parts;
+        this.apply(live, eventOf(answer, branch, op, tuning.retry, clock.random(), tuning.payloadBytesMax));
+      }
+      this.step(live);
+    });
+  }
+
+  #codeOf(live: Live, branch: Branch, op: Op): BranchCode | undefined {
+    const reached = live.driver?.code(branch.name, op);
+    if (reached !== undefined) return reached;
+    const target = "target" in branch.offer ? branch.offer.target : undefined;
+    const participant = target === undefined ? undefined : this.parts.directory.participant(target.participant);
+    if (target !== undefined && participant !== undefined) return { kind: "participant", participant, payload: target.payload };
+    return undefined;
+  }
+
+  /** The code is a closure that only the flow can reach, run again. When it does not get there, a person has to look. */
+  #unreached(live: Live, branch: Branch): boolean {
+    const { clock, tuning } = this.parts;
+    const planned = live.identity.definition === PLAN_DEFINITION;
+    if (!planned) this.#beginDriver(live);
+    if (live.state.kind === "forward" && live.state.halted !== undefined) return true;
+    live.unreachableSinceMs ??= clock.nowMs();
+    const waited = clock.nowMs() - live.unreachableSinceMs;
+    // A replay that is through will not get any further; one that waits for something foreign gets the time of an op.
+    const through = live.driver !== undefined && !live.driver.replaying && waited >= LOOK_AGAIN_MS;
+    if (!planned && !through && waited < tuning.opTimeoutMs) return false;
+    live.unreachableSinceMs = undefined;
+    const target = "target" in branch.offer ? branch.offer.target : undefined;
+    if (target === undefined) this.apply(live, { kind: "parked", branch: branch.name, reason: "undo-unreachable", detail: "the flow, run again, does not come to this branch" });
+    else this.apply(live, { kind: "parked", branch: branch.name, reason: "unknown-participant", detail: `no participant ${target.participant} on this node` });
+    clock.turn(() => this.step(live));
+    if (live.dirty) this.parts.commits.enqueue(live);
+    return true;
+  }
+
+  /** Once it is decided, what the forward phase still has in flight is not waited for, except where no barrier stands behind it. */
+  #decided(live: Live): void {
+    for (const branch of branchesOf(live.state)) {
+      const flight = live.flights.get(branch.name);
+      if (flight === undefined) continue;
+      flight.controller.abort();
+      if (!("guard" in branch.offer) || branch.offer.guard === "barrier") live.flights.delete(branch.name);
+    }
+    if (live.state.kind !== "committing" && live.state.kind !== "committed") live.driver?.abandon("the transaction rolls back");
+  }
+
+  #callOff(live: Live, branch: string): void {
+    live.flights.get(branch)?.controller.abort();
+    live.flights.delete(branch);
+  }
+
+  #tell(live: Live, event: TransactionEvent): void {
+    const { notify } = this.parts;
+    if (event.kind === "parked") notify({ ...event, kind: "parked", gid: live.gid });
+    else if (event.kind === "attempted" && event.spent) notify({ kind: "late", gid: live.gid, branch: event.branch, error: event.error });
+    else if (event.kind === "decided" && live.state.kind !== "committing" && live.state.kind !== "committed" && "reason" in live.state) {
+      notify({ kind: "rolled-back", gid: live.gid, reason: live.state.reason });
+    }
+  }
+}
+
+/** The one definition of all plans. */
+export const PLAN_DEFINITION = "plan";
+
+function branchesOf(state: Transaction): readonly Branch[] {
+  return state.kind === "unborn" ? [] : state.branches;
+}
+
+export function isStoreTrouble(error: unknown): error is TripactError {
+  return error instanceof TripactError && (error.code === "store-unknown" || error.code === "store-unreachable");
+}

@@ -1,0 +1,138 @@
+import { textOf, TripactError } from "../protocol/errors.ts";
+import type { Journal, Verdict, WriteBatch } from "../stores/store.ts";
+import type { Clock } from "./clock.ts";
+import type { Live } from "./live.ts";
+import type { Notify } from "./notices.ts";
+import type { Tuning } from "./options.ts";
+
+export interface CommitSink {
+  /** The journal has answered for this transaction's entry. */
+  verdict(live: Live, verdict: Verdict): void;
+  /** The database refuses this one entry because of its data; the others are written. */
+  poisoned(live: Live, error: unknown): void;
+}
+
+/**
+ * Group commit: every transition that gets ready while a flush is in flight goes in the next one, as one statement. One flush at a
+ * time. A flush whose fate is unknown is written again, the same batch under the same flush id, until the journal answers.
+ */
+export class GroupCommit {
+  readonly #journal: Journal;
+  readonly #owner: () => string;
+  readonly #mayWrite: () => boolean;
+  readonly #clock: Clock;
+  readonly #tuning: Tuning;
+  readonly #sink: CommitSink;
+  readonly #notify: Notify;
+  readonly #dirty = new Set<Live>();
+  #running = false;
+  #stopped = false;
+
+  constructor(parts: { journal: Journal; owner: () => string; mayWrite: () => boolean; clock: Clock; tuning: Tuning; sink: CommitSink; notify: Notify }) {
+    this.#journal = parts.journal;
+    this.#owner = parts.owner;
+    this.#mayWrite = parts.mayWrite;
+    this.#clock = parts.clock;
+    this.#tuning = parts.tuning;
+    this.#sink = parts.sink;
+    this.#notify = parts.notify;
+  }
+
+  get backlog(): number {
+    return this.#dirty.size;
+  }
+
+  enqueue(live: Live): void {
+    this.#dirty.add(live);
+    this.kick();
+  }
+
+  drop(live: Live): void {
+    this.#dirty.delete(live);
+  }
+
+  /** Starts a flush in a turn of its own, so that what is asked for in this turn goes along. */
+  kick(): void {
+    if (this.#running || this.#stopped || this.#dirty.size === 0) return;
+    this.#running = true;
+    this.#clock.turn(() => {
+      this.#loop().catch((error: unknown) => this.#notify({ kind: "bug", where: "group commit", error: textOf(error) }));
+    });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  async #loop(): Promise<void> {
+    try {
+      for (let batch = this.#take(); batch.length > 0; batch = this.#take()) await this.#flush(batch);
+    } finally {
+      this.#running = false;
+    }
+    // Some wait for their flow's reaction, which comes within this turn.
+    if (this.#dirty.size > 0 && this.#mayWrite()) this.#clock.turn(() => this.kick());
+  }
+
+  #take(): Live[] {
+    const batch: Live[] = [];
+    if (this.#stopped || !this.#mayWrite()) return batch;
+    for (const live of this.#dirty) {
+      if (live.gone || !live.dirty) this.#dirty.delete(live);
+      else if (!live.held && !live.flying && live.driver?.settling !== true) {
+        this.#dirty.delete(live);
+        batch.push(live);
+        if (batch.length >= this.#tuning.batchMax) break;
+      }
+    }
+    // All writers lock rows in gid order, so that no two of them can deadlock.
+    return batch.sort((a, b) => (a.gid < b.gid ? -1 : a.gid > b.gid ? 1 : 0));
+  }
+
+  async #flush(batch: readonly Live[]): Promise<void> {
+    const writes = batch.map((live) => {
+      live.flying = true;
+      return live.takeWrite();
+    });
+    // The owner of this moment, for every retry: a start written late must belong to the incarnation that peers may have fenced by then.
+    await this.#write(batch, { flushId: this.#clock.uuid(), owner: this.#owner(), writes });
+  }
+
+  async #write(batch: readonly Live[], flush: WriteBatch): Promise<void> {
+    for (let attempt = 1; !this.#stopped; attempt += 1) {
+      try {
+        const verdicts = await this.#journal.write(flush);
+        for (const [index, live] of batch.entries()) this.#answered(live, verdicts[index] ?? "reload");
+        return;
+      } catch (error) {
+        if (!(error instanceof TripactError)) throw error;
+        if (error.code === "store-bad-row") return await this.#halve(batch, flush, error);
+        this.#notify({ kind: "flush-retried", attempt, writes: batch.length, error: error.message });
+        await this.#pause(Math.min(this.#tuning.flushRetryMs * 2 ** Math.min(attempt - 1, 6), 1_000));
+      }
+    }
+  }
+
+  /** One bad row must not hold up the others: halve until it is alone. */
+  async #halve(batch: readonly Live[], flush: WriteBatch, error: unknown): Promise<void> {
+    const [only] = batch;
+    if (batch.length === 1 && only !== undefined) {
+      only.flying = false;
+      return this.#sink.poisoned(only, error);
+    }
+    const middle = Math.ceil(batch.length / 2);
+    await this.#write(batch.slice(0, middle), { ...flush, flushId: this.#clock.uuid(), writes: flush.writes.slice(0, middle) });
+    await this.#write(batch.slice(middle), { ...flush, flushId: this.#clock.uuid(), writes: flush.writes.slice(middle) });
+  }
+
+  #answered(live: Live, verdict: Verdict): void {
+    live.flying = false;
+    if (live.gone) return;
+    if (verdict === "applied") live.seq += 1;
+    this.#sink.verdict(live, verdict);
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#clock.after(ms, resolve));
+  }
+}

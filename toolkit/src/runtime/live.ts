@@ -1,0 +1,144 @@
+import type { Json } from "../protocol/json.ts";
+import type { Op } from "../protocol/outcome.ts";
+import { evolve } from "../protocol/evolve.ts";
+import { hasEnded, UNBORN, type Transaction, type TransactionEvent } from "../protocol/transaction.ts";
+import type { EntryWrite, OutboxMessage, StartWrite, Write } from "../stores/store.ts";
+import type { Driver } from "./driver.ts";
+import { summaryOf } from "./summary.ts";
+
+/** An op that is being asked right now. Only memory knows; after a crash nothing is in flight. */
+export interface Flight {
+  readonly op: Op;
+  readonly controller: AbortController;
+}
+
+export interface Identity {
+  readonly gid: string;
+  readonly definition: string;
+  readonly version: string;
+  readonly inputHash: string;
+  readonly input: Json;
+}
+
+/** One transaction that this node drives: the protocol's state, what of it is not journaled yet, and what is in flight. */
+export class Live {
+  readonly identity: Identity;
+  state: Transaction = UNBORN;
+  /** Ownership's epoch; the first owner has 1. */
+  epoch = 1;
+  /** The number of the last entry that the journal has confirmed; 0 while the start itself is on its way. */
+  seq = 0;
+  mailSeen = 0;
+  driver: Driver | undefined;
+  readonly flights = new Map<string, Flight>();
+  /** A flush that carries this transaction is on its way. */
+  flying = false;
+  /** A local SQL step holds the header: nothing else may write, or change the state. */
+  held = false;
+  /** Waiting for `held` to end. */
+  readonly deferred: (() => void)[] = [];
+  /** We do not own it any more, or it has ended. */
+  gone = false;
+  stepping = false;
+  cancelTimer: (() => void) | undefined;
+  /** Own monotonic time since when the code of some branch has been looked for. */
+  unreachableSinceMs: number | undefined;
+  traceparent: string | undefined;
+  /** The journal as it was read at takeover, for the flow's replay; empty once the driver has begun. */
+  past: TransactionEvent[] = [];
+  readonly #pending: TransactionEvent[] = [];
+  /** Mail was read that changed nothing: the count alone has to be written. */
+  #mailOnly = false;
+  #decidedInPending = false;
+
+  constructor(identity: Identity) {
+    this.identity = identity;
+  }
+
+  get gid(): string {
+    return this.identity.gid;
+  }
+
+  get dirty(): boolean {
+    return this.#pending.length > 0 || this.#mailOnly;
+  }
+
+  /** Everything that memory knows is in the journal. */
+  get durable(): boolean {
+    return !this.flying && !this.dirty;
+  }
+
+  /** Evolves at once; the entry goes with the next flush. Throws IllegalTransition and changes nothing if no rule allows it. */
+  apply(event: TransactionEvent, nowMs: number): void {
+    this.state = evolve(this.state, event, nowMs);
+    this.#pending.push(event);
+    if (event.kind === "decided") this.#decidedInPending = true;
+  }
+
+  /** Evolves by what the journal already holds. `atMs` is this node's own time, re-based by the entry's age. */
+  replay(event: TransactionEvent, atMs: number): void {
+    this.state = evolve(this.state, event, atMs);
+    this.past.push(event);
+    if (event.kind === "started") this.traceparent = event.traceparent;
+  }
+
+  /** A local SQL step has journaled this event by itself. */
+  sealed(state: Transaction): void {
+    this.state = state;
+    this.seq += 1;
+  }
+
+  readMail(n: number): void {
+    if (n <= this.mailSeen) return;
+    this.mailSeen = n;
+    this.#mailOnly = true;
+  }
+
+  /** Takes what is pending into one write. */
+  takeWrite(): Write {
+    const entry = JSON.stringify(this.#pending);
+    const messages = this.#decidedInPending ? messagesOf(this.state) : [];
+    const mailGuard = this.#decidedInPending;
+    this.#pending.length = 0;
+    this.#mailOnly = false;
+    this.#decidedInPending = false;
+    const summary = summaryOf(this.state);
+    if (this.seq === 0) {
+      const { gid, definition, version, inputHash, input } = this.identity;
+      return { kind: "start", gid, definition, version, inputHash, input: JSON.stringify(input), entry, summary, messages } satisfies StartWrite;
+    }
+    return {
+      kind: "entry",
+      gid: this.gid,
+      epoch: this.epoch,
+      seq: this.seq + 1,
+      entry,
+      summary,
+      mailSeen: this.mailSeen,
+      mailGuard,
+      messages,
+    } satisfies EntryWrite;
+  }
+
+  /** Calls off every op in flight: its answer is not wanted any more. */
+  abortFlights(): void {
+    for (const flight of this.flights.values()) flight.controller.abort();
+    this.flights.clear();
+  }
+
+  get ended(): boolean {
+    return hasEnded(this.state);
+  }
+}
+
+/** The messages of a commit go to the outbox in the same statement as the decision. */
+export function messagesOf(state: Transaction): readonly OutboxMessage[] {
+  if (state.kind !== "committing" && state.kind !== "committed") return [];
+  return state.messages.map((message) => ({
+    id: message.id,
+    topic: message.topic,
+    key: message.key,
+    payload: JSON.stringify(message.payload),
+    headers: JSON.stringify(message.headers),
+  }));
+}

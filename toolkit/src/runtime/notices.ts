@@ -1,0 +1,20 @@
+import type { ParkReason, RollBackReason } from "../protocol/transaction.ts";
+
+/** What an operator may want to hear. No payloads and no secrets: safe to log. */
+export type Notice =
+  | { readonly kind: "parked"; readonly gid: string; readonly branch?: string; readonly reason: ParkReason; readonly detail: string }
+  | { readonly kind: "late"; readonly gid: string; readonly branch: string; readonly error: string }
+  | { readonly kind: "rolled-back"; readonly gid: string; readonly reason: RollBackReason }
+  | { readonly kind: "fenced"; readonly gid: string }
+  | { readonly kind: "unreadable"; readonly gid: string; readonly error: string }
+  | { readonly kind: "flush-retried"; readonly attempt: number; readonly writes: number; readonly error: string }
+  | { readonly kind: "node-lost"; readonly incarnation: string; readonly by: "lock" | "lease" }
+  | { readonly kind: "took-over"; readonly transactions: number; readonly tookMs: number }
+  | { readonly kind: "session-lost" }
+  | { readonly kind: "session-back" }
+  | { readonly kind: "node-fenced"; readonly incarnation: string }
+  | { readonly kind: "store"; readonly error: string }
+  | { readonly kind: "participant-paused"; readonly participant: string; readonly pauseMs: number }
+  | { readonly kind: "bug"; readonly where: string; readonly error: string };
+
+export type Notify = (notice: Notice) => void;

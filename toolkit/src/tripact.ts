@@ -1,0 +1,296 @@
+import { ConflictingGid, NeverStarted, textOf, TripactError } from "./protocol/errors.ts";
+import { checkPlan } from "./protocol/check-plan.ts";
+import { checkBranch, checkGid } from "./protocol/ids.ts";
+import { encodeInput, fingerprint, type Json, type Jsonable } from "./protocol/json.ts";
+import type { Plan } from "./protocol/plan.ts";
+import type { EventOf, Verdict } from "./protocol/transaction.ts";
+import type { Saga } from "./flow/saga.ts";
+import { systemClock, uuidV7, type Clock } from "./runtime/clock.ts";
+import { Coordinator } from "./runtime/coordinator.ts";
+import { Directory } from "./runtime/directory.ts";
+import type { Runnable } from "./runtime/driver.ts";
+import { PLAN_DEFINITION } from "./runtime/engine.ts";
+import type { Completion } from "./runtime/letters.ts";
+import { Live, type Identity } from "./runtime/live.ts";
+import type { Notice, Notify } from "./runtime/notices.ts";
+import { checkDuration, tune, type Tuning, type TuningOptions } from "./runtime/options.ts";
+import type { TransactionOutcome } from "./runtime/outcome.ts";
+import type { SqlExecutor } from "./stores/sql.ts";
+import type { Counts, JournalHeader, ListQuery, Store, StoreHealth } from "./stores/store.ts";
+import type { Participant } from "./transports/participant.ts";
+
+export interface TripactOptions extends TuningOptions {
+  readonly store: Store;
+  /** The flows that this node runs. It takes over only what it can run. */
+  readonly definitions?: readonly Runnable[];
+  /** Participants that plans, and recoveries, reach by name. */
+  readonly participants?: readonly Participant[];
+  /** Reaches further participants, by URL: see `httpParticipants` in `tripact/http`. */
+  readonly resolveParticipant?: (target: string) => Participant | undefined;
+  /** For people: who holds what, in `list` and in the console. */
+  readonly nodeName?: string;
+  /** Hears what an operator may want to know; safe to log. */
+  readonly onNotice?: (notice: Notice) => void;
+  /** Wait this long for a store that is down at start, instead of failing at once. */
+  readonly waitForStoreMs?: number;
+  readonly clock?: Clock;
+}
+
+export interface StartOptions {
+  /** The promise's id, chosen by the caller: the same gid again attaches to the first. Made (UUIDv7) when absent. */
+  readonly gid?: string;
+  /** Roll back if nothing was decided after this time. */
+  readonly deadlineMs?: number;
+  /** W3C trace context, passed on to every participant. */
+  readonly traceparent?: string;
+}
+
+export interface Started {
+  readonly gid: string;
+  /** An earlier start of the same gid had the same input: this one joined it. */
+  readonly attached: boolean;
+}
+
+export interface Health {
+  readonly store: StoreHealth;
+  readonly ready: boolean;
+  /** Transactions that this node drives. */
+  readonly open: number;
+  readonly incarnation: string;
+  readonly journal: Counts | undefined;
+}
+
+type Input<In> = In & Jsonable<In>;
+
+export interface Tripact {
+  /** Begins a transaction; resolves when it is durable. It will end, whatever happens to this process. */
+  start<In, Out>(saga: Saga<In, Out>, input: Input<In>, options?: StartOptions): Promise<Started>;
+  /** Begins it inside the caller's own SQL transaction: it starts if, and only if, that commits. */
+  start<In, Out>(db: SqlExecutor, saga: Saga<In, Out>, input: Input<In>, options?: StartOptions): Promise<Started>;
+  /** Begins it, or attaches, and waits for the end. */
+  run<In, Out>(saga: Saga<In, Out>, input: Input<In>, options?: StartOptions): Promise<TransactionOutcome<Out>>;
+  startPlan(plan: Plan, options?: StartOptions): Promise<Started>;
+  runPlan(plan: Plan, options?: StartOptions): Promise<TransactionOutcome>;
+  /** How it stands. To be told that a gid is unknown makes sure that it never starts. */
+  outcome(gid: string): Promise<TransactionOutcome>;
+  /** For a participant whose reservation has expired: rolls back if nothing was decided yet, and tells the decision. */
+  outcome(gid: string, expired: { readonly expiredBranch: string }): Promise<TransactionOutcome>;
+  /** Asks for roll back. Resolves when the transaction is decided: who won stands in the answer. */
+  cancel(gid: string, by?: string): Promise<TransactionOutcome>;
+  /** Brings the answer that a pending branch waits for. Twice is harmless. */
+  complete(gid: string, branch: string, outcome: Completion): Promise<void>;
+  /** A person's decision on a branch (or, without one, on the transaction as a whole). Recorded with who and why. */
+  decide(gid: string, branch: string | undefined, verdict: Verdict, reason: string, options?: { readonly who?: string; readonly result?: Json }): Promise<void>;
+  /** Asks a pending or waiting branch again at once. */
+  nudge(gid: string, branch?: string): Promise<void>;
+  list(query?: Partial<ListQuery>): Promise<readonly JournalHeader[]>;
+  health(): Promise<Health>;
+  /** Joined, and no recovery backlog: send work here. */
+  ready(): boolean;
+  /** Deletes what retention no longer asks for, in bounded batches. Returns how many transactions were touched. */
+  prune(limit?: number): Promise<number>;
+  /** Takes no new work, lets calls in flight end, hands the rest over, closes the store. Twice without harm. */
+  stop(): Promise<void>;
+}
+
+/** Starts a coordinator in this process. */
+export async function createTripact(options: TripactOptions): Promise<Tripact> {
+  const tuning = tune(tuningOf(options));
+  const clock = options.clock ?? systemClock;
+  const notify: Notify = options.onNotice ?? (() => undefined);
+  const directory = new Directory({
+    definitions: [...(options.definitions ?? []), PLANS],
+    participants: options.participants ?? [],
+    ...(options.resolveParticipant === undefined ? {} : { resolve: options.resolveParticipant }),
+  });
+  checkDuration(options.waitForStoreMs, "waitForStoreMs", "createTripact");
+  await connect(options.store, clock, options.waitForStoreMs ?? 0, notify);
+  const coordinator = new Coordinator({ store: options.store, directory, clock, tuning, notify, nodeName: options.nodeName ?? "tripact" });
+  try {
+    await coordinator.begin();
+  } catch (error) {
+    await coordinator.stop();
+    await options.store.close();
+    throw error;
+  }
+  return new Door(options.store, coordinator, directory, clock, tuning);
+}
+
+/** Every node can drive plans: they are data. */
+const PLANS: Runnable = {
+  definition: PLAN_DEFINITION,
+  version: "1",
+  defaults: {},
+  drive: () => {
+    throw new TripactError("unknown-definition", "A plan is driven by its data, not by code.");
+  },
+};
+
+class Door implements Tripact {
+  readonly #store: Store;
+  readonly #coordinator: Coordinator;
+  readonly #directory: Directory;
+  readonly #clock: Clock;
+  readonly #tuning: Tuning;
+
+  constructor(store: Store, coordinator: Coordinator, directory: Directory, clock: Clock, tuning: Tuning) {
+    this.#store = store;
+    this.#coordinator = coordinator;
+    this.#directory = directory;
+    this.#clock = clock;
+    this.#tuning = tuning;
+  }
+
+  async start(first: SqlExecutor | Runnable, second: unknown, third?: unknown, fourth?: StartOptions): Promise<Started> {
+    if ("execute" in first) {
+      const { identity, started } = this.#prepare(second as Runnable, third, fourth ?? {});
+      return await this.#startIn(first, identity, started);
+    }
+    const { identity, started } = this.#prepare(first, second, (third ?? {}) as StartOptions);
+    return { gid: identity.gid, ...(await this.#coordinator.start(identity, started)) };
+  }
+
+  async run<In, Out>(saga: Saga<In, Out>, input: Input<In>, options: StartOptions = {}): Promise<TransactionOutcome<Out>> {
+    const { gid } = await this.start(saga, input, options);
+    // The journal holds the flow's own result: its type is the flow's.
+    return (await this.#coordinator.end(gid)) as TransactionOutcome<Out>;
+  }
+
+  async startPlan(plan: Plan, options: StartOptions = {}): Promise<Started> {
+    const checked = checkPlan(plan);
+    // The canonical text is the plan's identity, and a bounded one.
+    const text = encodeInput(checked, "plan", this.#tuning.payloadBytesMax);
+    for (const item of checked.groups.flat()) {
+      if ("participant" in item && this.#directory.participant(item.participant) === undefined) {
+        throw new TripactError("unknown-participant", `This node cannot reach ${item.participant}.`, { where: item.name, hint: "Register it, or allow its host." });
+      }
+    }
+    const gid = checkGid(options.gid ?? uuidV7(this.#clock));
+    const identity = { gid, definition: PLAN_DEFINITION, version: "1", inputHash: fingerprint(JSON.parse(text) as Json), input: null };
+    return { gid, ...(await this.#coordinator.start(identity, { ...startedOf(options, undefined), plan: checked })) };
+  }
+
+  async runPlan(plan: Plan, options: StartOptions = {}): Promise<TransactionOutcome> {
+    const { gid } = await this.startPlan(plan, options);
+    return await this.#coordinator.end(gid);
+  }
+
+  async outcome(gid: string, expired?: { readonly expiredBranch: string }): Promise<TransactionOutcome> {
+    checkGid(gid);
+    const outcome = await this.#coordinator.look(gid);
+    if (outcome === undefined) {
+      // To answer "no" is to make it so. If a start won the race, there is an outcome now.
+      await this.#coordinator.send(gid, { kind: "nudge" });
+      return (await this.#coordinator.look(gid)) ?? { kind: "never-started", gid };
+    }
+    if (expired === undefined || outcome.kind !== "open" || outcome.phase !== "forward") return outcome;
+    await this.#coordinator.send(gid, { kind: "expired", branch: checkBranch(expired.expiredBranch) });
+    return await this.#coordinator.decided(gid);
+  }
+
+  async cancel(gid: string, by = "caller"): Promise<TransactionOutcome> {
+    await this.#coordinator.send(checkGid(gid), { kind: "cancel", by });
+    return await this.#coordinator.decided(gid);
+  }
+
+  async complete(gid: string, branch: string, outcome: Completion): Promise<void> {
+    const text = encodeInput(outcome, `outcome of ${checkBranch(branch)}`, this.#tuning.payloadBytesMax);
+    this.#known(checkGid(gid), await this.#coordinator.send(gid, { kind: "complete", branch, outcome: JSON.parse(text) as Completion }));
+  }
+
+  async decide(gid: string, branch: string | undefined, verdict: Verdict, why: string, options: { readonly who?: string; readonly result?: Json } = {}): Promise<void> {
+    const { who = "operator", result } = options;
+    const letter = { kind: "decide" as const, verdict, who, why, ...(branch === undefined ? {} : { branch }), ...(result === undefined ? {} : { result }) };
+    this.#known(checkGid(gid), await this.#coordinator.send(gid, letter));
+  }
+
+  async nudge(gid: string, branch?: string): Promise<void> {
+    this.#known(checkGid(gid), await this.#coordinator.send(gid, branch === undefined ? { kind: "nudge" } : { kind: "nudge", branch }));
+  }
+
+  async list(query: Partial<ListQuery> = {}): Promise<readonly JournalHeader[]> {
+    return await this.#store.journal.list({ limit: 100, ...query });
+  }
+
+  async health(): Promise<Health> {
+    const store = this.#store.health();
+    const journal = store.state === "up" ? await this.#store.journal.counts().catch(() => undefined) : undefined;
+    return { store, ready: this.ready(), open: this.#coordinator.open, incarnation: this.#coordinator.incarnation, journal };
+  }
+
+  ready(): boolean {
+    return this.#coordinator.ready() && this.#store.health().state === "up";
+  }
+
+  async prune(limit = 1_000): Promise<number> {
+    const { entriesMs, headersMs } = this.#tuning.retention;
+    return await this.#store.journal.prune({ entriesMs, headersMs, limit });
+  }
+
+  async stop(): Promise<void> {
+    await this.#coordinator.stop();
+    await this.#store.close();
+  }
+
+  #prepare(runnable: Runnable, input: unknown, options: StartOptions): { readonly identity: Identity; readonly started: EventOf<"started"> } {
+    const { definition, version, defaults } = runnable;
+    if (this.#directory.definition(definition, version) === undefined) {
+      throw new TripactError("unknown-definition", `This node does not run ${definition} version ${version}.`, { hint: "Give it to createTripact in `definitions`." });
+    }
+    const gid = checkGid(options.gid ?? uuidV7(this.#clock));
+    const value = JSON.parse(encodeInput(input ?? null, "input", this.#tuning.payloadBytesMax)) as Json;
+    return { identity: { gid, definition, version, inputHash: fingerprint(value), input: value }, started: startedOf(options, defaults.deadlineMs) };
+  }
+
+  async #startIn(db: SqlExecutor, identity: Identity, started: EventOf<"started">): Promise<Started> {
+    if (this.#store.localSql === undefined) throw new TripactError("not-supported", "This store cannot start a transaction inside a SQL transaction.");
+    const live = new Live(identity);
+    live.apply(started, this.#clock.nowMs());
+    const write = live.takeWrite();
+    if (write.kind !== "start") throw new TripactError("illegal-transition", "A new transaction begins with its start.");
+    const verdict = await this.#store.localSql.startIn(db, write);
+    if (verdict === "never-started") throw new NeverStarted(identity.gid);
+    if (verdict === "started") return { gid: identity.gid, attached: false };
+    const [first] = await this.#store.journal.read([identity.gid]);
+    if (first !== undefined && (first.definition !== identity.definition || first.inputHash !== identity.inputHash)) throw new ConflictingGid(identity.gid, "definition or input");
+    return { gid: identity.gid, attached: true };
+  }
+
+  #known(gid: string, sent: "delivered" | "posted" | "ended" | "never-started"): void {
+    if (sent === "never-started") throw new TripactError("unknown-transaction", "No transaction has this gid, and none will.", { where: gid });
+  }
+}
+
+function startedOf(options: StartOptions, defaultDeadlineMs: number | undefined): EventOf<"started"> {
+  checkDuration(options.deadlineMs, "deadlineMs", "start");
+  const deadlineMs = options.deadlineMs ?? defaultDeadlineMs;
+  return {
+    kind: "started",
+    ...(deadlineMs === undefined ? {} : { deadlineMs }),
+    ...(options.traceparent === undefined ? {} : { traceparent: options.traceparent }),
+  };
+}
+
+function tuningOf(options: TripactOptions): TuningOptions {
+  const { store: _1, definitions: _2, participants: _3, resolveParticipant: _4, nodeName: _5, onNotice: _6, waitForStoreMs: _7, clock: _8, ...tuning } = options;
+  return tuning;
+}
+
+/** Connects, or waits for a store that is down, as told. */
+async function connect(store: Store, clock: Clock, waitMs: number, notify: Notify): Promise<void> {
+  const untilMs = clock.nowMs() + waitMs;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await store.connect();
+    } catch (error) {
+      const pauseMs = Math.min(100 * 2 ** Math.min(attempt, 5), 2_000);
+      const patient = error instanceof TripactError && error.code === "store-unreachable" && clock.nowMs() + pauseMs < untilMs;
+      if (!patient) {
+        await store.close();
+        throw error;
+      }
+      notify({ kind: "store", error: textOf(error) });
+      await new Promise<void>((resolve) => clock.after(pauseMs, resolve));
+    }
+  }
+}
