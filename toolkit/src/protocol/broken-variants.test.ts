@@ -129,9 +129,9 @@ function reshaping(change: (branch: Branch) => Branch): Protocol["evolve"] {
 
 function forgetful(): Protocol["evolve"] {
   let asked = 0;
-  return (state, event, atMs = 0) => {
+  return (state, event, atMs) => {
     asked += 1;
-    return evolve(state, event, event.kind === "attempted" ? atMs + asked : atMs);
+    return evolve(state, event, event.kind === "attempted" ? (atMs ?? 0) + asked : atMs);
   };
 }
 

@@ -1,6 +1,6 @@
 import { TripactError } from "./errors.ts";
 import { checkBranch } from "./ids.ts";
-import type { Json } from "./json.ts";
+import { NESTING_MAX, type Json } from "./json.ts";
 import { isReference, type Plan, type PlanBranch } from "./plan-shape.ts";
 
 const BRANCHES_MAX = 1_000;
@@ -80,18 +80,19 @@ function isDuration(value: unknown): boolean {
   return typeof value === "number" && Number.isFinite(value) && value >= 0;
 }
 
-function checkReferences(payload: Json, earlier: ReadonlySet<string>, where: string): void {
+function checkReferences(payload: Json, earlier: ReadonlySet<string>, where: string, level = 0): void {
   if (typeof payload !== "object" || payload === null) return;
-  if (isReference(payload)) {
-    if (typeof payload.$resultOf !== "string" || !earlier.has(payload.$resultOf)) {
-      throw wrong(`$resultOf refers to ${JSON.stringify(payload.$resultOf)}, which no earlier group has`, where);
-    }
-    if (payload.at !== undefined && (typeof payload.at !== "string" || !/^(\/|$)/.test(payload.at))) {
-      throw wrong("`at` is a JSON pointer (RFC 6901), such as /id", where);
-    }
+  if (level >= NESTING_MAX) throw wrong(`a payload is nested more than ${NESTING_MAX} levels deep`, where);
+  if (!isReference(payload)) {
+    for (const [key, value] of Object.entries(payload)) checkReferences(value, earlier, `${where}.${key}`, level + 1);
     return;
   }
-  for (const [key, value] of Object.entries(payload)) checkReferences(value, earlier, `${where}.${key}`);
+  if (typeof payload.$resultOf !== "string" || !earlier.has(payload.$resultOf)) {
+    throw wrong(`$resultOf refers to ${JSON.stringify(payload.$resultOf)}, which no earlier group has`, where);
+  }
+  if (payload.at !== undefined && (typeof payload.at !== "string" || !/^(\/|$)/.test(payload.at))) {
+    throw wrong("`at` is a JSON pointer (RFC 6901), such as /id", where);
+  }
 }
 
 function wrong(what: string, where: string): TripactError {

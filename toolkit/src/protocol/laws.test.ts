@@ -2,15 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { judgeLives } from "../../test/protocol/check.ts";
 import { laws } from "../../test/protocol/laws.ts";
+import { seed } from "../../test/protocol/seed.ts";
 import type { Protocol, Run } from "../../test/protocol/world.ts";
 import { decide } from "./decide.ts";
 import { evolve } from "./evolve.ts";
 
-const seed = Number(process.env["TRIPACT_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 const runs = Number(process.env["TRIPACT_RUNS"] ?? 600);
 const protocol: Protocol = { evolve, decide };
-
-console.log(`laws of the protocol: TRIPACT_SEED=${seed} TRIPACT_RUNS=${runs}`);
 
 for (const law of laws) {
   test(law.name, () => {

@@ -1,5 +1,5 @@
 import type { Json } from "../protocol/json.ts";
-import { askedOp, forwardOp, isUnsettled, type Transaction, type TransactionEvent, type Verdict } from "../protocol/transaction.ts";
+import { askedOp, forwardOp, isUnsettled, pivotDone, type Transaction, type TransactionEvent, type Verdict } from "../protocol/transaction.ts";
 
 /** What somebody who does not own a transaction may ask of its owner. Travels as mail; the owner turns it into events. */
 export type Letter =
@@ -53,6 +53,7 @@ function completion(name: string, outcome: Completion, state: Transaction): read
 /** Whether an operator's verdict has something to decide here. */
 export function canDecide(name: string | undefined, verdict: Verdict, state: Transaction): boolean {
   if (state.kind !== "forward" && state.kind !== "committing" && state.kind !== "rolling-back") return false;
+  if (verdict === "refused" && state.kind === "forward" && pivotDone(state.branches)) return false;
   if (name === undefined) return verdict === "retry" ? state.halted !== undefined : verdict === "refused" && state.kind === "forward";
   const branch = state.branches.find((it) => it.name === name);
   if (branch === undefined) return false;

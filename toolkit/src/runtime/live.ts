@@ -65,7 +65,7 @@ export class Live {
 
   /** Everything that memory knows is in the journal. */
   get durable(): boolean {
-    return !this.flying && !this.dirty;
+    return this.seq > 0 && !this.flying && !this.dirty;
   }
 
   /** Evolves at once; the entry goes with the next flush. Throws IllegalTransition and changes nothing if no rule allows it. */

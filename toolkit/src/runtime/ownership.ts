@@ -38,6 +38,8 @@ export class Ownership {
   #sightings = new Map<string, Sighting>();
   #lastBeatMs = 0;
   #beatAskedMs = 0;
+  /** Somebody may have been told to wait; tell them when it is over. */
+  #closed = true;
   #stopped = false;
   #unlisten: (() => void) | undefined;
   readonly #cancels = new Map<string, () => void>();
@@ -93,6 +95,7 @@ export class Ownership {
     if (this.#stopped) return;
     if (heard === "lost" && this.#state === "in") {
       this.#state = "lost";
+      this.#closed = true;
       this.#parts.notify({ kind: "session-lost" });
     } else if (heard === "back" && this.#state === "lost") {
       this.#rejoin();
@@ -128,6 +131,7 @@ export class Ownership {
     const { membership, name, runs, notify, clock, onFenced } = this.#parts;
     notify({ kind: "node-fenced", incarnation: this.#incarnation });
     this.#state = "lost";
+    this.#closed = true;
     this.#incarnation = clock.uuid();
     onFenced();
     if (await membership.join({ incarnation: this.#incarnation, name, runs })) this.#state = "in";
@@ -138,19 +142,23 @@ export class Ownership {
   async #beat(): Promise<void> {
     const { membership, clock } = this.#parts;
     this.#beatAskedMs = clock.nowMs();
-    const nodes = await membership.beat(this.#incarnation);
-    if (this.#stopped) return;
+    const { incarnation } = this;
+    const nodes = await membership.beat(incarnation);
+    // An answer for somebody we are not any more says nothing.
+    if (this.#stopped || incarnation !== this.#incarnation) return;
     const self = nodes.find((node) => node.incarnation === this.#incarnation);
     if (self === undefined || self.fenced) {
       if (this.#state === "in") await this.#beginAnew();
       return;
     }
-    const open = this.mayCall();
+    if (!this.mayCall()) this.#closed = true;
     this.#nodes = nodes;
     this.#observe(nodes);
     // The moment of asking: the counter was surely up to date then.
     this.#lastBeatMs = this.#beatAskedMs;
-    if (!open) this.#parts.onOpen();
+    if (!this.#closed || !this.mayCall()) return;
+    this.#closed = false;
+    this.#parts.onOpen();
   }
 
   /** The lease: a counter that stood still for leaseMs while we were looking. */

@@ -63,35 +63,43 @@ export class Recovery {
   }
 
   async #claimAll(): Promise<number> {
-    const { journal, tuning, owner, runs } = this.#parts;
+    const { journal, clock, tuning, owner, runs } = this.#parts;
     let count = 0;
     for (;;) {
       const limit = tuning.claimSlice;
-      const gids = await journal.claim({ owner: owner(), from: [], runs, limit });
-      if (gids.length > 0) await this.#read(gids);
+      const claim = { claimId: clock.uuid(), owner: owner(), from: [], runs, limit };
+      // A claim whose reply was lost has claimed; what was claimed must be read, or nobody drives it.
+      const gids = await this.#insist(() => journal.claim(claim));
+      if (gids === undefined) return count;
+      if (gids.length > 0) this.#adoptAll((await this.#insist(() => journal.read(gids))) ?? [], claim.owner);
       count += gids.length;
-      if (gids.length < limit || this.#stopped) return count;
+      if (gids.length < limit) return count;
     }
   }
 
-  /** What was claimed must be read, or nobody drives it: trouble with the store is waited out. */
-  async #read(gids: readonly string[]): Promise<void> {
-    const { journal, tuning, clock, notify, adopt, owner } = this.#parts;
+  #adoptAll(records: readonly JournalRecord[], owner: string): void {
+    const { clock, notify, adopt } = this.#parts;
+    if (owner !== this.#parts.owner()) return;
+    for (const record of records) {
+      if (record.owner !== owner || record.summary.ended) continue;
+      const live = liveOf(record, clock.nowMs(), notify);
+      if (live !== undefined) adopt(live, record);
+    }
+  }
+
+  /** Waits trouble with the store out. Undefined once this node stops. */
+  async #insist<T>(ask: () => Promise<T>): Promise<T | undefined> {
+    const { tuning, clock, notify } = this.#parts;
     for (let attempt = 0; !this.#stopped; attempt += 1) {
       try {
-        const records = await journal.read(gids);
-        for (const record of records) {
-          if (record.owner !== owner() || record.summary.ended) continue;
-          const live = liveOf(record, clock.nowMs(), notify);
-          if (live !== undefined) adopt(live, record);
-        }
-        return;
+        return await ask();
       } catch (error) {
         if (!(error instanceof TripactError)) throw error;
         notify({ kind: "store", error: textOf(error) });
         await new Promise<void>((resolve) => clock.after(Math.min(tuning.flushRetryMs * 2 ** Math.min(attempt, 5), 1_000), resolve));
       }
     }
+    return undefined;
   }
 }
 

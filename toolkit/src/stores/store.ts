@@ -158,9 +158,14 @@ export interface JournalRecord extends JournalHeader {
 }
 
 export interface Claim {
+  /**
+   * Random, the same when the claim is tried again after a lost reply: what an earlier try has claimed under it is returned once more.
+   * Without it those transactions would belong to a node that does not know of them.
+   */
+  readonly claimId: string;
   /** The claimant's incarnation. */
   readonly owner: string;
-  /** Claim what these (fenced or gone) incarnations own, and what nobody owns. */
+  /** Claim what these incarnations own, if they are fenced or gone, and what nobody owns. Empty: whatever is fenced or gone. */
   readonly from: readonly string[];
   readonly runs: readonly DefinitionVersion[];
   /** At most this many a slice (500). */
@@ -200,7 +205,7 @@ export interface Journal {
   write(batch: WriteBatch): Promise<readonly Verdict[]>;
   /** Headers with entries and unread mail; unknown gids are left out. */
   read(gids: readonly string[]): Promise<readonly JournalRecord[]>;
-  /** Bumps owner and epoch of up to `limit` matching transactions and commits; the caller then reads them (two statements). */
+  /** Bumps owner and epoch of up to `limit` matching transactions (marking them with the claim's id as flush id) and commits; the caller then reads them: two statements. */
   claim(claim: Claim): Promise<readonly string[]>;
   /** Leaves a request for whoever owns the gid. An unknown gid becomes `never-started` first. */
   post(gid: string, body: string): Promise<PostVerdict>;

@@ -59,11 +59,13 @@ class MemoryJournal implements Journal {
     );
   }
 
-  claim({ owner, from, runs, limit }: Claim): Promise<readonly string[]> {
+  claim({ claimId, owner, from, runs, limit }: Claim): Promise<readonly string[]> {
     const { nodes, open, transactions } = this.#database;
     const dead = [...open.keys()].filter((it) => it === "" || (it !== owner && nodes.get(it)?.fenced !== false && (from.length === 0 || from.includes(it))));
+    const again = [...(open.get(owner) ?? [])].filter((gid) => transactions.get(gid)?.flushId === claimId);
     const claimed = dead
       .flatMap((it) => [...(open.get(it) ?? [])])
+      .concat(again)
       .filter((gid) => {
         const row = transactions.get(gid);
         return row !== undefined && runs.some((run) => run.definition === row.start.definition && run.version === row.start.version);
@@ -74,6 +76,7 @@ class MemoryJournal implements Journal {
       const row = transactions.get(gid);
       if (row === undefined) continue;
       row.epoch += 1;
+      row.flushId = claimId;
       this.#database.setOwner(gid, row, owner);
     }
     return Promise.resolve(claimed);

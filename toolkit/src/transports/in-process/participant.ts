@@ -48,18 +48,30 @@ export function inProcessTransport<In, Out>(ops: SagaOps<In, Out> | TccOps<In, O
       const run = operation(ops, call.op);
       if (run === undefined) return { kind: "pause", reason: `this participant has no ${call.op}` };
       if (signal.aborted) return { kind: "unknown", code: "aborted", error: "aborted before the call" };
-      try {
-        // Journaled payloads are data: the declared input type is what the compiler checked when they were made.
-        const result = await run({ ...call, signal }, call.payload as In, call.forwardResult as Out);
-        return result === undefined ? { kind: "done" } : { kind: "done", result: result as Json };
-      } catch (error) {
-        return answerFromThrown(error);
-      }
+      // An op that does not look at its signal goes on; nobody waits for it. Listening begins first: an op may abort its own call.
+      const gone = aborted(signal);
+      return await Promise.race([answerOf(run, call, signal), gone]);
     },
     async close() {
       await Promise.resolve();
     },
   };
+}
+
+async function answerOf<In, Out>(run: Operation<In, Out>, call: Call, signal: AbortSignal): Promise<Answer> {
+  try {
+    // Journaled payloads are data: the declared input type is what the compiler checked when they were made.
+    const result = await run({ ...call, signal }, call.payload as In, call.forwardResult as Out);
+    return result === undefined ? { kind: "done" } : { kind: "done", result: result as Json };
+  } catch (error) {
+    return answerFromThrown(error);
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<Answer> {
+  return new Promise((resolve) => {
+    signal.addEventListener("abort", () => resolve({ kind: "unknown", code: "aborted", error: "aborted before an answer" }), { once: true });
+  });
 }
 
 type Operation<In, Out> = (call: OpCall, input: In, result: Out) => unknown;

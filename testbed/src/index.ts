@@ -1,0 +1,16 @@
+export { freePort } from "./free-port.ts";
+export type { Reach } from "./leash/kill-whole.ts";
+export { leashFolder, leashedFolder, removeLeashedFolder, spawnLeashed } from "./leash/leash.ts";
+export type { LeashedProcess, ProcessExit, SpawnLeashedOptions } from "./leash/leash.ts";
+export { stillAlive } from "./leash/process-table.ts";
+export { freshDatabase } from "./postgres/fresh-database.ts";
+export type { FreshDatabase } from "./postgres/fresh-database.ts";
+export { startPostgres } from "./postgres/postgres.ts";
+export type { PostgresOptions, PostgresServer, StopMode } from "./postgres/postgres.ts";
+export { startPair } from "./postgres/standby.ts";
+export type { PostgresPair } from "./postgres/standby.ts";
+export { startSystemPostgres } from "./postgres/system-postgres.ts";
+export type { NotRun } from "./postgres/system-postgres.ts";
+export { afterCommand } from "./proxy/postgres-replies.ts";
+export { startProxy } from "./proxy/tcp-proxy.ts";
+export type { ProxyOptions, ReplyWatcher, Target, TcpProxy } from "./proxy/tcp-proxy.ts";

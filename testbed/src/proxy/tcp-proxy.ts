@@ -1,0 +1,142 @@
+import { once } from "node:events";
+import { createServer, type Server, type Socket } from "node:net";
+import { freePort } from "../free-port.ts";
+import { Link, type Target } from "./link.ts";
+
+export type { Target } from "./link.ts";
+
+/**
+ * Looks at what the server sends on one connection, chunk by chunk, and says when to cut.
+ * Made anew for each connection, so that it may remember what it saw.
+ */
+export type ReplyWatcher = () => (bytes: Buffer) => boolean;
+
+export interface ProxyOptions {
+  readonly target: Target;
+}
+
+/** What happens to connections. `pass` is where a proxy starts and how each fault is healed. */
+type Mode = "pass" | "refuse" | "reset" | "black-hole";
+
+/** Starts a proxy on a free port of 127.0.0.1. */
+export async function startProxy({ target }: ProxyOptions): Promise<TcpProxy> {
+  const proxy = new TcpProxy(target, await freePort());
+  await proxy.pass();
+  return proxy;
+}
+
+/** A wire between any two processes that can be made to fail. Every fault ends with `pass()`. */
+export class TcpProxy {
+  readonly host = "127.0.0.1";
+  readonly port: number;
+  #target: Target;
+  #mode: Mode = "pass";
+  #delayMs = 0;
+  #listener: Server | undefined;
+  #links = new Set<Link>();
+
+  constructor(target: Target, port: number) {
+    this.#target = target;
+    this.port = port;
+  }
+
+  /** Connections that are open now. */
+  get openConnections(): number {
+    return this.#links.size;
+  }
+
+  /** Heals everything: what a black hole held is delivered, as TCP would after a partition. */
+  async pass(): Promise<void> {
+    this.#mode = "pass";
+    this.delay(0);
+    for (const link of this.#links) link.resume();
+    await this.#listen();
+  }
+
+  /** New connections are refused, as by a machine where nobody listens. Open ones stay. */
+  async refuse(): Promise<void> {
+    this.#mode = "refuse";
+    const listener = this.#listener;
+    this.#listener = undefined;
+    if (listener === undefined) return;
+    // Its `close` event waits for the open connections; the port is free at once.
+    listener.close();
+  }
+
+  /** Open connections end with a TCP reset, and so does every new one, right after it was accepted. */
+  async reset(): Promise<void> {
+    this.#mode = "reset";
+    for (const link of this.#links) link.reset();
+    await this.#listen();
+  }
+
+  /** Nothing moves any more, in either direction. Connecting still works: the kernel accepts, nobody reads. */
+  async blackHole(): Promise<void> {
+    this.#mode = "black-hole";
+    for (const link of this.#links) link.pause();
+    await this.#listen();
+  }
+
+  /** Every chunk, in each direction, arrives that much later, in order. */
+  delay(delayMs: number): void {
+    this.#delayMs = delayMs;
+    for (const link of this.#links) link.delayMs = delayMs;
+  }
+
+  /**
+   * Cuts once, at the first reply that the watcher picks on any connection: the request has reached the server, which
+   * has answered, and the caller sees only a reset. Resolves when the cut was made; later traffic passes. Arm it while no
+   * reply is under way: a watcher of framed replies starts at a frame's first byte.
+   */
+  cutAfter(watcher: ReplyWatcher): Promise<void> {
+    return new Promise((resolve) => {
+      const arm = (link: Link): void => {
+        const picks = watcher();
+        link.watchReplies((bytes) => {
+          if (!picks(bytes)) return "forward";
+          this.#armed = undefined;
+          for (const other of this.#links) other.watchReplies(undefined);
+          resolve();
+          return "cut";
+        });
+      };
+      this.#armed = arm;
+      for (const link of this.#links) arm(link);
+    });
+  }
+
+  /** Sends new connections to another server. Open ones stay where they are. */
+  retarget(target: Target): void {
+    this.#target = target;
+  }
+
+  /** Ends the proxy and every connection; twice does no harm. */
+  async close(): Promise<void> {
+    await this.refuse();
+    for (const link of this.#links) link.reset();
+  }
+
+  #armed: ((link: Link) => void) | undefined;
+
+  async #listen(): Promise<void> {
+    if (this.#listener !== undefined) return;
+    // Half-open, so that one side's end reaches the other as an end and not as a close.
+    const listener = createServer({ allowHalfOpen: true }, (caller) => this.#accept(caller));
+    this.#listener = listener;
+    listener.listen(this.port, this.host);
+    await once(listener, "listening");
+  }
+
+  #accept(caller: Socket): void {
+    if (this.#mode === "reset") {
+      caller.resetAndDestroy();
+      return;
+    }
+    const link = new Link(caller, this.#target, this.#delayMs);
+    this.#links.add(link);
+    link.onClosed(() => this.#links.delete(link));
+    this.#armed?.(link);
+    if (this.#mode === "black-hole") link.pause();
+    else link.resume();
+  }
+}

@@ -1,0 +1,225 @@
+import { readFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import { isIP, type AddressInfo } from "node:net";
+import { hostname } from "node:os";
+import { adminHandler } from "../../admin/server.ts";
+import { plain } from "../../admin/wording.ts";
+import { textOf, TripactError } from "../../protocol/errors.ts";
+import type { Notice } from "../../runtime/notices.ts";
+import { placeOf } from "../../stores/postgres/outcome.ts";
+import { postgresStore, type DurabilityLevel } from "../../stores/postgres/store.ts";
+import { allowedHosts } from "../../transports/http/allowed-hosts.ts";
+import { httpTransport } from "../../transports/http/client.ts";
+import type { Participant } from "../../transports/participant.ts";
+import { createTripact, type Tripact } from "../../tripact.ts";
+import { CommandError, EXIT, usageError, type Args, type Command, type ExitCode, type Io } from "../command.ts";
+import { storeHelp, storeOptions, urlOf } from "../store.ts";
+
+/** Each limit with its reason. */
+const LIMITS = {
+  /** A client on a slow line sends its headers in a second or two. */
+  headersTimeoutMs: 10_000,
+  /** 1 MiB at 300 kbit/s. */
+  requestTimeoutMs: 30_000,
+  /** How often those two are looked at: they are kept to within this. */
+  checkEveryMs: 2_000,
+  keepAliveTimeoutMs: 5_000,
+  /** Half of the 1,024 file handles that a process often has: the store and the participants need some as well. */
+  connectionsMax: 512,
+  /** A participant costs a pool of sockets. Plans name participants by URL, so their number has to end somewhere. */
+  participantsMax: 1_000,
+  /** For answers that are still being sent when everything else has stopped. */
+  goodbyeMs: 1_000,
+} as const;
+
+const SECRET_CHARACTERS_MIN = 16;
+
+export const command: Command = {
+  usage: "[--port 8300] [--host 127.0.0.1] --token-file FILE --secret-file FILE --allow-host HOST:PORT ...",
+  details: `${storeHelp}
+  --port N             default 8300; 0 takes a free one and says which
+  --host ADDRESS       default 127.0.0.1. It speaks plain HTTP: elsewhere, put TLS in front of it
+  --token-file FILE    what clients send as "authorization: Bearer ..."; or TRIPACT_TOKEN
+  --secret-file FILE   signs the calls to participants, who know it too; or TRIPACT_SECRET
+  --allow-host H:PORT  a host that plans may call, "name:port" or "name:*"; again for each. Default: this machine only
+  --name NAME          what list and show call this node (default: the host's name)
+  --on-standby-lost stop|degrade  declare durability "replicated": the store has a synchronous standby
+  --wait-for-store-ms N  wait this long for a store that is down at start
+
+Token and secret have at least 16 characters and no default: openssl rand -hex 32 > token. GET /openapi.json describes the API.
+SIGTERM and SIGINT stop it gracefully: not ready, no new work, calls in flight end, the rest is handed over. A second one exits at once.`,
+  options: {
+    ...storeOptions,
+    port: { type: "string" },
+    host: { type: "string" },
+    "token-file": { type: "string" },
+    "secret-file": { type: "string" },
+    "allow-host": { type: "string", multiple: true },
+    name: { type: "string" },
+    "on-standby-lost": { type: "string" },
+    "wait-for-store-ms": { type: "string" },
+  },
+  positionals: { min: 0, max: 0 },
+  async run(args, io) {
+    const settings = settingsIn(args, io);
+    const stopping = new AbortController();
+    const signalled = onSignals(stopping, io);
+    const store = postgresStore({ url: settings.url, applicationName: "tripact serve", durability: settings.durability });
+    const participants = new Participants(settings.secret, settings.allowHosts);
+    const tripact = await createTripact({
+      store,
+      nodeName: settings.name,
+      resolveParticipant: (target) => participants.resolve(target),
+      onNotice: (notice) => io.err(`${lineOf(notice)}\n`),
+      waitForStoreMs: settings.waitForStoreMs,
+    });
+    try {
+      const onError = (error: unknown): void => io.err(`${new Date().toISOString()} error ${plain(textOf(error))}\n`);
+      const handler = adminHandler({ tripact, store, token: settings.token, stopping: stopping.signal, onError });
+      const server = createServer({ headersTimeout: LIMITS.headersTimeoutMs, requestTimeout: LIMITS.requestTimeoutMs, connectionsCheckingInterval: LIMITS.checkEveryMs, keepAliveTimeout: LIMITS.keepAliveTimeoutMs }, handler);
+      server.maxConnections = LIMITS.connectionsMax;
+      const address = await listen(server, settings);
+      if (!isLoopback(settings.host)) io.err(`tripact serve: ${settings.host} is not this machine alone, and the token travels readable: put TLS in front\n`);
+      io.out(`tripact serve: ready on ${address}, journal at ${placeOf(settings.url)}\n`);
+      const exit = await signalled;
+      await close(server, tripact);
+      io.out("tripact serve: stopped\n");
+      return exit;
+    } finally {
+      await tripact.stop();
+      await participants.close();
+    }
+  },
+};
+
+interface Settings {
+  readonly url: string;
+  readonly host: string;
+  readonly port: number;
+  readonly token: string;
+  readonly secret: string;
+  readonly allowHosts: readonly string[] | undefined;
+  readonly name: string;
+  readonly durability: DurabilityLevel;
+  readonly waitForStoreMs: number;
+}
+
+function settingsIn(args: Args, io: Io): Settings {
+  const allowHosts = args.texts("allow-host");
+  const onStandbyLost = args.oneOf("on-standby-lost", ["stop", "degrade"]);
+  return {
+    url: urlOf(args, io),
+    host: args.text("host") ?? "127.0.0.1",
+    port: args.whole("port", 8300, 0, 65_535),
+    token: confidential("token", args, io),
+    secret: confidential("secret", args, io),
+    allowHosts: allowHosts.length === 0 ? undefined : allowHosts,
+    name: args.text("name") ?? hostname(),
+    durability: onStandbyLost === undefined ? "strict" : { replicated: { onStandbyLost } },
+    waitForStoreMs: args.whole("wait-for-store-ms", 0, 0, 86_400_000),
+  };
+}
+
+/** From a file or the environment; never from the command line, which every user of the machine can read. */
+function confidential(name: "token" | "secret", args: Args, io: Io): string {
+  const file = args.text(`${name}-file`);
+  const variable = `TRIPACT_${name.toUpperCase()}`;
+  const text = (file === undefined ? (io.env[variable] ?? "") : fileOf(file, name)).trim();
+  const from = file === undefined ? variable : `the file of --${name}-file`;
+  if (text === "" && file === undefined) throw usageError(`no ${name}: say --${name}-file FILE, or set ${variable}; openssl rand -hex 32 makes one`);
+  if (text.length < SECRET_CHARACTERS_MIN) throw usageError(`${from} holds ${text.length} characters, a ${name} has at least ${SECRET_CHARACTERS_MIN}`);
+  if (/\s/.test(text)) throw usageError(`${from} holds more than one word; a ${name} has no spaces`);
+  return text;
+}
+
+function fileOf(path: string, name: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw usageError(`--${name}-file cannot be read: ${textOf(error)}`);
+  }
+}
+
+/** Participants by URL, each with its own pool of sockets, for as long as this process lives. */
+class Participants {
+  readonly #secret: string;
+  readonly #allowHosts: readonly string[] | undefined;
+  readonly #known = new Map<string, Participant>();
+
+  constructor(secret: string, allowHosts: readonly string[] | undefined) {
+    this.#secret = secret;
+    this.#allowHosts = allowHosts;
+    // A misspelt host is told at start, not when the first plan needs it.
+    allowedHosts(allowHosts);
+  }
+
+  /** Undefined for what is no URL, or not allowed: a new plan is refused then, and a recovered one parks visibly. */
+  resolve(target: string): Participant | undefined {
+    const known = this.#known.get(target);
+    if (known !== undefined) return known;
+    if (!/^https?:/i.test(target) || this.#known.size >= LIMITS.participantsMax) return undefined;
+    try {
+      const transport = httpTransport({ url: target, secret: this.#secret, ...(this.#allowHosts === undefined ? {} : { allowHosts: this.#allowHosts }) });
+      const participant: Participant = { kind: "saga", target, transport, guard: "barrier" };
+      this.#known.set(target, participant);
+      return participant;
+    } catch (error) {
+      if (error instanceof TripactError) return undefined;
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#known.values()].map(({ transport }) => transport.close()));
+  }
+}
+
+/** Resolves at the first signal, when everything has to stop; at the second nothing is waited for. */
+function onSignals(stopping: AbortController, io: Io): Promise<ExitCode> {
+  const { promise, resolve } = Promise.withResolvers<ExitCode>();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.on(signal, () => {
+      if (stopping.signal.aborted) process.exit(EXIT.failed);
+      io.err(`tripact serve: ${signal}, stopping; once more exits at once\n`);
+      stopping.abort();
+      resolve(EXIT.ok);
+    });
+  }
+  return promise;
+}
+
+async function listen(server: Server, { host, port }: Settings): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once("error", reject);
+  server.listen({ host, port }, resolve);
+  try {
+    await promise;
+  } catch (error) {
+    throw new CommandError(EXIT.failed, `cannot listen on ${host}:${port}: ${textOf(error)}`);
+  }
+  const address = server.address();
+  const bound: Pick<AddressInfo, "address" | "port"> = typeof address === "object" && address !== null ? address : { address: host, port };
+  return `http://${isIP(bound.address) === 6 ? `[${bound.address}]` : bound.address}:${bound.port}`;
+}
+
+/** It still listens while the coordinator stops, so that a load balancer is told `not ready` and a late client 503 instead of silence. */
+async function close(server: Server, tripact: Tripact): Promise<void> {
+  await tripact.stop();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  server.close(() => resolve());
+  server.closeIdleConnections();
+  const timer = setTimeout(() => server.closeAllConnections(), LIMITS.goodbyeMs);
+  await promise;
+  clearTimeout(timer);
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || host.startsWith("127.");
+}
+
+/** `2026-01-01T00:00:00.000Z parked gid=order-7 branch=pay reason=...` */
+function lineOf(notice: Notice): string {
+  const { kind, ...rest } = notice;
+  const pairs = Object.entries(rest).map(([name, value]) => `${name}=${plain(typeof value === "string" ? value : JSON.stringify(value))}`);
+  return [new Date().toISOString(), kind, ...pairs].join(" ");
+}

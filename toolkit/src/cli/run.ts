@@ -1,0 +1,97 @@
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { plain } from "../admin/wording.ts";
+import { textOf } from "../protocol/errors.ts";
+import { Args, EXIT, exitOf, usageError, type Command, type ExitCode, type Io } from "./command.ts";
+
+interface Entry {
+  readonly summary: string;
+  /** Loaded when it is asked for: the server need not be read to show a help text. */
+  readonly load: () => Promise<{ readonly command: Command }>;
+}
+
+const commands: Readonly<Record<string, Entry>> = {
+  migrate: { summary: "create or bring up to date the tables", load: () => import("./commands/migrate.ts") },
+  list: { summary: "what is open, parked, late, unclaimed or ended", load: () => import("./commands/list.ts") },
+  show: { summary: "everything that happened to one transaction", load: () => import("./commands/show.ts") },
+  outcome: { summary: "how one transaction stands, in a line", load: () => import("./commands/outcome.ts") },
+  decide: { summary: "a person's decision on a parked branch or transaction", load: () => import("./commands/decide.ts") },
+  cancel: { summary: "ask for roll back, and say who won", load: () => import("./commands/cancel.ts") },
+  prune: { summary: "delete what retention no longer asks for", load: () => import("./commands/prune.ts") },
+  serve: { summary: "run a coordinator that takes plans over HTTP", load: () => import("./commands/serve.ts") },
+};
+
+const MESSAGE_MAX = 1_000;
+
+/** One command line, without the program's own name, to an exit code. Never rejects. */
+export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
+  const [name, ...rest] = argv;
+  if (name === "--help" || name === "-h" || name === "help") return say(io, help());
+  if (name === "--version" || name === "-v") return say(io, `${version()}\n`);
+  if (name === undefined) {
+    io.err(help());
+    return EXIT.usage;
+  }
+  const entry = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  try {
+    if (entry === undefined) throw usageError(`there is no command ${name}; there are ${Object.keys(commands).join(", ")}`);
+    const { command } = await entry.load();
+    const args = argsOf(command, rest);
+    if (args.flag("help")) return say(io, helpOf(name, entry, command));
+    demandPositionals(name, command, args);
+    return await command.run(args, io);
+  } catch (error) {
+    const exit = exitOf(error);
+    const program = entry === undefined ? "tripact" : `tripact ${name}`;
+    io.err(`${program}: ${plain(textOf(error), MESSAGE_MAX)}${exit === EXIT.usage ? ` (see ${program} --help)` : ""}\n`);
+    return exit;
+  }
+}
+
+function help(): string {
+  const width = Math.max(...Object.keys(commands).map((name) => name.length));
+  const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`);
+  // notFound -> not found
+  const codes = Object.entries(EXIT).map(([name, code]) => `${code} ${name.replace(/[A-Z]/, (letter) => ` ${letter.toLowerCase()}`)}`);
+  return `tripact: sagas, TCC and the outbox on the databases that you already run
+
+usage: tripact <command> [options]
+
+${lines.join("\n")}
+
+tripact <command> --help says more; tripact --version says which this is.
+exit codes: ${codes.join(", ")}
+`;
+}
+
+function helpOf(name: string, { summary }: Entry, { usage, details }: Command): string {
+  return `tripact ${name}: ${summary}\n\nusage: tripact ${name} ${usage}\n\n${details}\n`;
+}
+
+function argsOf(command: Command, argv: readonly string[]): Args {
+  const options = { ...command.options, help: { type: "boolean" as const, short: "h" } };
+  try {
+    const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
+    return new Args(positionals, values);
+  } catch (error) {
+    // The first sentence; what follows is advice on dashes.
+    throw usageError(textOf(error).split(/\. |\n/)[0] ?? "");
+  }
+}
+
+function demandPositionals(name: string, { usage, positionals }: Command, args: Args): void {
+  const count = args.positionals.length;
+  if (count < positionals.min) throw usageError(`something is missing: tripact ${name} ${usage}`);
+  if (count > positionals.max) throw usageError(`${args.positionals[positionals.max] ?? ""} is too much: tripact ${name} ${usage}`);
+}
+
+function say(io: Io, text: string): ExitCode {
+  io.out(text);
+  return EXIT.ok;
+}
+
+function version(): string {
+  // Beside src and dist alike.
+  const manifest: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+  return typeof manifest === "object" && manifest !== null && "version" in manifest ? String(manifest.version) : "unknown";
+}

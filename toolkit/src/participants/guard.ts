@@ -1,0 +1,85 @@
+import { TripactError } from "../protocol/errors.ts";
+import type { SqlExecutor } from "../stores/sql.ts";
+
+/**
+ * Runs `body` under a savepoint of the caller's own open transaction. Outside of one the savepoint fails before anything is written;
+ * at the end it fails if `body` broke or ended the transaction unnoticed; and whatever `body` throws takes its writes along, even if
+ * the caller catches it and commits. Throws `barrier-misuse` for a transaction that is absent, failed, or already in such a call.
+ */
+export async function guarded<T>(db: SqlExecutor, what: string, body: () => Promise<T>): Promise<T> {
+  return alone(db, what, async () => {
+    await explained(what, () => db.execute("savepoint tripact_guard", []));
+    let result: T;
+    try {
+      result = await body();
+    } catch (error) {
+      await undo(db);
+      throw error;
+    }
+    await explained(`the function given to ${what}`, () => db.execute("release savepoint tripact_guard", []));
+    return result;
+  });
+}
+
+/** Throws `barrier-misuse` if another guarded call is under way on `db`: which of the two would a refusal roll back? */
+export async function alone<T>(db: SqlExecutor, what: string, body: () => Promise<T>): Promise<T> {
+  if (busy.has(db)) throw misuse(`${what} was called inside another such call on the same connection`, "Call one after the other.");
+  busy.add(db);
+  try {
+    return await body();
+  } finally {
+    busy.delete(db);
+  }
+}
+
+const busy = new WeakSet<SqlExecutor>();
+
+/**
+ * Above read committed a statement does not see what was committed while it waited for a duplicate: the answer would be from the
+ * past. `isolation` is what `current_setting('transaction_isolation')` said.
+ */
+export function refuseIsolation(isolation: unknown, what: string): void {
+  if (isolation === "read committed" || isolation === "read uncommitted") return;
+  throw misuse(`${what} was called at isolation level ${String(isolation)}`, "Begin the transaction at read committed.");
+}
+
+/** Runs one statement of ours; where the transaction around it is to blame for its failure, says so as `barrier-misuse`. */
+export async function explained<T>(what: string, statement: () => Promise<T>): Promise<T> {
+  try {
+    return await statement();
+  } catch (error) {
+    switch (sqlStateOf(error)) {
+      case "25P02":
+        throw misuse(`${what} left or met a transaction in which a statement had failed`, "Let the first error through, and roll back.", error);
+      case "25P01":
+      case "3B001":
+        throw misuse(`${what} ran outside a transaction, or ended it`, "Begin before the call, commit after it.", error);
+      case "40001":
+        // It cannot happen at read committed: `refuseIsolation`, found by collision.
+        throw misuse(`${what} met a duplicate above isolation level read committed`, "Begin the transaction at read committed.", error);
+      default:
+        throw error;
+    }
+  }
+}
+
+export function misuse(what: string, hint: string, cause?: unknown): TripactError {
+  return new TripactError("barrier-misuse", `${what}.`, { hint, ...(cause === undefined ? {} : { cause }) });
+}
+
+/** The connection may be gone, and then the transaction is, too: the error that led here is the one to tell. */
+async function undo(db: SqlExecutor): Promise<void> {
+  try {
+    await db.execute("rollback to savepoint tripact_guard", []);
+    await db.execute("release savepoint tripact_guard", []);
+  } catch {
+    return;
+  }
+}
+
+/** Drivers put the SQLSTATE in `code`; query builders wrap the driver's error as `cause`. */
+export function sqlStateOf(error: unknown): string {
+  if (typeof error !== "object" || error === null) return "";
+  if ("code" in error && typeof error.code === "string" && /^[0-9A-Z]{5}$/.test(error.code)) return error.code;
+  return "cause" in error ? sqlStateOf(error.cause) : "";
+}

@@ -1,0 +1,13 @@
+/** The door `tripact/barrier`: what a participant needs in its own database. */
+export { postgresBarrier } from "./barrier/barrier.ts";
+export type { Barrier, BarrierOptions } from "./barrier/barrier.ts";
+export { resultOf } from "./barrier/answer.ts";
+export type { BarrierAnswer, EmptyOf } from "./barrier/answer.ts";
+export { callOf } from "./barrier/call.ts";
+export type { BarrierCall, CallHeaders } from "./barrier/call.ts";
+export { postgresInbox } from "./inbox.ts";
+export type { Delivery, Inbox, InboxOptions, Received } from "./inbox.ts";
+export { migrateBarrier } from "./migrate.ts";
+export { pgTransactions } from "./transaction.ts";
+export type { OpenTransaction, PgClient, PgPool, PgResult } from "./transaction.ts";
+export type { SqlExecutor, SqlResult } from "../stores/sql.ts";

@@ -1,0 +1,222 @@
+import { TripactError, textOf } from "../../protocol/errors.ts";
+import type { PgResult } from "./driver.ts";
+import { unreachable } from "./outcome.ts";
+import { Session } from "./session.ts";
+import type { Backend, SessionOptions, Statement } from "./session.ts";
+
+export interface ConnectionOptions extends SessionOptions {
+  /** The `synchronous_commit` that the next statement needs; it changes while a standby is lost. */
+  readonly commitLevel: () => string;
+  /** Runs on every new session before anybody else may use it. */
+  readonly prepare?: (session: Session) => Promise<void>;
+  readonly onLost?: () => void;
+  /** After a reconnect, not after the first connect. */
+  readonly onBack?: () => void;
+}
+
+/** `new`: never opened. `waiting`: connected, but a lost session's backend still waits for the standby with our row locks. */
+export type ConnectionState = "new" | "up" | "waiting" | "down" | "closed";
+
+const BACKOFF_FIRST_MS = 25;
+const BACKOFF_CAP_MS = 1_000;
+/** How long a statement waits for a reconnect before it says `store-unreachable`. */
+const PATIENCE_MS = 1_000;
+const PREDECESSOR_POLL_MS = 20;
+
+/**
+ * One dedicated connection: a queue of statements on one session, which is replaced when it is lost. A new session serves nobody until
+ * the backend of the lost one is gone: otherwise a retry would run into its predecessor's row locks, and each retry leak a backend.
+ */
+export class Connection {
+  readonly #options: ConnectionOptions;
+  #session: Session | undefined;
+  #state: ConnectionState = "new";
+  #predecessor: Backend | undefined;
+  #problem: unknown;
+  #queue: Promise<unknown> = Promise.resolve();
+  #changed = Promise.withResolvers<void>();
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** Why it is not up. */
+  get problem(): string {
+    return this.#problem === undefined ? "" : textOf(this.#problem);
+  }
+
+  get session(): Session | undefined {
+    return this.#session;
+  }
+
+  /** Whose statements may be at work: ours now, and one whose reply was lost. */
+  get backends(): readonly Backend[] {
+    return [this.#session?.backend, this.#predecessor].filter((backend) => backend !== undefined);
+  }
+
+  /** The first connect: one try. */
+  async open(): Promise<void> {
+    if (this.#state === "closed") throw this.#refusal();
+    this.#adopt(await this.#newSession());
+  }
+
+  /** Undoes `open`. */
+  async reset(): Promise<void> {
+    if (this.#state === "closed") return;
+    const session = this.#session;
+    this.#session = undefined;
+    this.#setState("new");
+    await session?.close();
+  }
+
+  async query(statement: Statement): Promise<PgResult> {
+    return this.exclusive((session) => session.query(statement));
+  }
+
+  /** Several statements on one session, nobody else in between. */
+  async exclusive<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    const turn = this.#queue.then(async () => {
+      const session = await this.#ready();
+      await raiseTo(session, this.#options.commitLevel());
+      return work(session);
+    });
+    this.#queue = turn.catch(() => {});
+    return turn;
+  }
+
+  /** Waits for the statement in flight, then closes. Twice without harm. */
+  async close(): Promise<void> {
+    if (this.#state === "closed") return;
+    const wasUp = this.#state === "up";
+    const session = this.#session;
+    this.#setState("closed");
+    if (wasUp) await this.#queue;
+    await session?.close();
+  }
+
+  async #ready(): Promise<Session> {
+    const enough = Promise.withResolvers<"enough">();
+    const timer = setTimeout(() => enough.resolve("enough"), PATIENCE_MS);
+    try {
+      while (this.#state === "down" || this.#state === "waiting") {
+        if ((await Promise.race([this.#changed.promise, enough.promise])) === "enough") break;
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+    if (this.#state === "up" && this.#session !== undefined) return this.#session;
+    throw this.#refusal();
+  }
+
+  #refusal(): TripactError {
+    const { place } = this.#options;
+    switch (this.#state) {
+      case "new":
+        return new TripactError("not-connected", "Call connect() first.", { where: place });
+      case "closed":
+        return new TripactError("stopped", "The store is closed.", { where: place });
+      case "waiting":
+        return unreachable("An earlier commit still waits for its standby.", place);
+      case "up":
+      case "down":
+        return unreachable(`No connection to Postgres: ${this.problem}.`, place, this.#problem);
+    }
+  }
+
+  async #newSession(): Promise<Session> {
+    const session = await Session.open(this.#options);
+    try {
+      await this.#options.prepare?.(session);
+      return session;
+    } catch (error) {
+      await session.close();
+      throw error;
+    }
+  }
+
+  #adopt(session: Session): void {
+    this.#session = session;
+    this.#setState("up");
+    void session.ended.then((why) => this.#replace(session, why));
+  }
+
+  async #replace(lost: Session, why: string): Promise<void> {
+    if (this.#session !== lost || !this.#isOpen()) return;
+    this.#session = undefined;
+    this.#predecessor = lost.backend;
+    this.#problem = new Error(why);
+    this.#setState("down");
+    this.#options.onLost?.();
+    for (let backoffMs = BACKOFF_FIRST_MS; this.#isOpen(); backoffMs = Math.min(backoffMs * 2, BACKOFF_CAP_MS)) {
+      try {
+        const session = await this.#newSession();
+        await this.#outlive(session, lost.backend);
+        this.#predecessor = undefined;
+        if (!this.#isOpen()) return await session.close();
+        this.#adopt(session);
+        this.#options.onBack?.();
+        return;
+      } catch (error) {
+        this.#problem = error;
+        await this.#pause(backoffMs * (0.5 + Math.random() / 2));
+      }
+    }
+  }
+
+  /** Waits until the lost session's backend is gone; ends it unless it waits for the standby, which only the standby can end. */
+  async #outlive(session: Session, lost: Backend): Promise<void> {
+    try {
+      while (this.#isOpen()) {
+        const { rows } = await session.query({
+          reads: true,
+          text: `select wait_event is not distinct from 'SyncRep' as waits,
+                        case when wait_event is distinct from 'SyncRep' then pg_terminate_backend(pid) end as ended
+                   from pg_stat_activity where pid = $1 and extract(epoch from backend_start)::text = $2`,
+          values: [lost.pid, lost.startedAt],
+        });
+        const predecessor = rows[0];
+        if (predecessor === undefined) return;
+        this.#setState(predecessor["waits"] === true ? "waiting" : "down");
+        await this.#pause(PREDECESSOR_POLL_MS);
+      }
+    } catch (error) {
+      await session.close();
+      this.#setState("down");
+      throw error;
+    }
+  }
+
+  // A method, because the compiler believes that a state checked before an await still holds after it.
+  #isOpen(): boolean {
+    return this.#state !== "closed";
+  }
+
+  #setState(state: ConnectionState): void {
+    if (this.#state === "closed") return;
+    this.#state = state;
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers<void>();
+  }
+
+  /** Sleeps, but not through a close. */
+  async #pause(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    while (this.#isOpen()) {
+      const woken = await Promise.race([promise.then(() => true), this.#changed.promise.then(() => false)]);
+      if (woken) return;
+    }
+    clearTimeout(timer);
+  }
+}
+
+/** Brings a session to this `synchronous_commit`, unless it is there. */
+async function raiseTo(session: Session, level: string): Promise<void> {
+  if (session.commitLevel === level) return;
+  await session.query({ text: `set synchronous_commit = ${level}`, reads: true });
+  session.commitLevel = level;
+}

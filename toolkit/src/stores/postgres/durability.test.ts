@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { after, test } from "node:test";
+import { startPair } from "@tripact/testbed";
+import pg from "pg";
+import { TripactError } from "../../protocol/errors.ts";
+import { entryOf, readOne, startOf, write } from "../conformance.ts";
+import type { Store, WriteBatch } from "../store.ts";
+import { migrate, postgresStore } from "./store.ts";
+
+const pair = await startPair();
+const url = pair.primary.url();
+await migrate(url);
+const client = new pg.Client({ connectionString: url });
+client.on("error", () => {});
+await client.connect();
+after(async () => {
+  await client.end();
+  await pair.remove();
+});
+
+async function replicated(onStandbyLost: "stop" | "degrade"): Promise<Store> {
+  const store = postgresStore({ url, durability: { replicated: { onStandbyLost } } });
+  await store.connect();
+  return store;
+}
+
+async function until(what: string, reached: () => boolean | Promise<boolean>): Promise<void> {
+  const deadlineMs = performance.now() + 30_000;
+  while (performance.now() < deadlineMs) {
+    if (await reached()) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  assert.fail(`not reached: ${what}`);
+}
+
+const waitsForStandby = async (): Promise<number | undefined> =>
+  (await client.query<{ pid: number }>("select pid from pg_stat_activity where application_name = 'tripact flush' and wait_event = 'SyncRep'")).rows[0]?.pid;
+
+const standbyStreams = async (): Promise<boolean> =>
+  ((await client.query("select from pg_stat_replication where sync_state = 'sync' and state = 'streaming'")).rowCount ?? 0) > 0;
+
+const codeOf = (error: unknown): string => (error instanceof TripactError ? error.code : String(error));
+
+async function started(store: Store): Promise<{ owner: string; gid: string; batch: WriteBatch }> {
+  const owner = randomUUID();
+  const start = startOf();
+  assert.deepEqual(await write(store, owner, [start]), ["applied"]);
+  return { owner, gid: start.gid, batch: { flushId: randomUUID(), owner, writes: [entryOf(start.gid, 2)] } };
+}
+
+test("note 15: a wait for the standby that is cancelled is unknown, although Postgres says that it committed", async () => {
+  const store = await replicated("stop");
+  const { gid, batch } = await started(store);
+  await pair.standby.stop("immediate");
+  const flush = store.journal.write(batch).then(() => "applied", codeOf);
+  await until("the commit waits", async () => (await waitsForStandby()) !== undefined);
+  await client.query("select pg_cancel_backend($1)", [await waitsForStandby()]);
+  assert.equal(await flush, "store-unknown");
+
+  // Everybody can see it now, and it may be lost all the same: asked again without a standby, there is no answer.
+  assert.equal((await client.query("select from tripact.entry where gid = $1", [gid])).rowCount, 1);
+  await until("stalled", () => store.health().state === "stalled");
+  await assert.rejects(store.journal.write(batch), { code: "store-unreachable" });
+
+  await pair.standby.start();
+  await until("the standby streams", standbyStreams);
+  await until("up", () => store.health().state === "up");
+  assert.deepEqual(await store.journal.write(batch), ["applied"]);
+  assert.equal((await readOne(store, gid)).entries.length, 2);
+  await store.close();
+});
+
+test("note 15: while a commit waits for its standby the store is stalled; what was written before is settled by a real write", async () => {
+  const store = await replicated("stop");
+  const { batch } = await started(store);
+  assert.deepEqual(await store.journal.write(batch), ["applied"]);
+  await pair.standby.stop("immediate");
+  // The same flush again writes no row, and a commit of no rows would not wait: it must not say `applied` without the standby.
+  let answer: string | undefined;
+  void store.journal.write(batch).then((verdicts) => { answer = verdicts[0]; }, (error: unknown) => { answer = codeOf(error); });
+  await until("it waits, or was refused", async () => answer !== undefined || (await waitsForStandby()) !== undefined);
+  assert.notEqual(answer, "applied");
+  await until("stalled", () => store.health().state === "stalled");
+  await pair.standby.start();
+  await until("an answer", () => answer !== undefined);
+  await until("up", () => store.health().state === "up");
+  assert.deepEqual(await store.journal.write(batch), ["applied"]);
+  await store.close();
+});
+
+test("note 16: `degrade` settles what hangs, goes on without the standby, says so, and returns to the level with it", async () => {
+  const store = await replicated("degrade");
+  const { gid, owner, batch } = await started(store);
+  await pair.standby.stop("immediate");
+  let written: string | undefined;
+  await until("the write", async () => {
+    written = await store.journal.write(batch).then((verdicts) => verdicts[0], codeOf);
+    return written === "applied";
+  });
+  assert.equal((await readOne(store, gid)).entries.length, 2);
+  assert.match(store.health().detail ?? "", /primary only/);
+  assert.deepEqual(await write(store, owner, [entryOf(gid, 3)]), ["applied"]);
+  await pair.standby.start();
+  await until("the standby streams", standbyStreams);
+  await until("the declared level", () => store.health().detail === undefined);
+  assert.deepEqual(await write(store, owner, [entryOf(gid, 4)]), ["applied"]);
+  await store.close();
+});
+
+test("note 16: `replicated` without a synchronous standby is refused at start, with what is needed", async () => {
+  await client.query("alter system set synchronous_standby_names = ''");
+  await client.query("select pg_reload_conf()");
+  await until("the reload", async () => (await client.query("show synchronous_standby_names")).rows[0]?.synchronous_standby_names === "");
+  const store = postgresStore({ url, durability: { replicated: { onStandbyLost: "stop" } } });
+  await assert.rejects(store.connect(), { code: "durability-refused", message: /synchronous_standby_names is empty/ });
+  await store.close();
+  const strict = postgresStore({ url });
+  await strict.connect();
+  await strict.close();
+  await client.query("alter system reset synchronous_standby_names");
+  await client.query("select pg_reload_conf()");
+  await until("the standby is back in its role", standbyStreams);
+});
+
+test("a standby takes no writes and is refused as such", async () => {
+  const store = postgresStore({ url: pair.standby.url() });
+  await assert.rejects(store.connect(), { code: "store-unreachable", message: /standby/ });
+  await store.close();
+});

@@ -1,0 +1,73 @@
+import { TripactError, textOf } from "../../protocol/errors.ts";
+
+/** When an error struck: before the statement could have reached the server, or after. */
+export type Moment = "connecting" | "reading" | "writing";
+
+/**
+ * What an error says about the statement that met it: surely nothing was written (`store-unreachable`), the data is at fault
+ * (`store-bad-row`), or nobody knows (`store-unknown`). An error that the server reported has rolled its statement back; only a
+ * session that ended without a word leaves a doubt. What fits nowhere is a bug of ours and stays as it is.
+ */
+export function outcomeOf(error: unknown, moment: Moment, place: string): unknown {
+  if (error instanceof TripactError) return error;
+  const state = sqlStateOf(error);
+  if (moment === "connecting") return unreachable(`No connection to Postgres: ${textOf(error)}.`, place, error);
+  if (state === undefined || endsSession(state)) {
+    if (moment === "reading") return unreachable(`The connection to Postgres was lost: ${textOf(error)}.`, place, error);
+    return new TripactError("store-unknown", `The connection to Postgres was lost before the reply: ${textOf(error)}.`, {
+      where: place,
+      hint: "The write may have been committed; write it again under the same flush id to find out.",
+      cause: error,
+    });
+  }
+  if (state === "42P01" || state === "3F000" || state === "42703") return schemaMissing(place, error);
+  if (isTransient(state)) return unreachable(`Postgres rolled the statement back: ${textOf(error)}.`, place, error);
+  if (isAboutTheData(state)) {
+    return new TripactError("store-bad-row", `Postgres refuses this data: ${textOf(error)}.`, { where: place, cause: error });
+  }
+  return error;
+}
+
+export function sqlStateOf(error: unknown): string | undefined {
+  if (typeof error !== "object" || error === null || !("code" in error) || typeof error.code !== "string") return undefined;
+  return /^[0-9A-Z]{5}$/.test(error.code) && !error.code.startsWith("E") ? error.code : undefined;
+}
+
+/** The session is over: connection exceptions, shutdown, a crash, a terminated backend. */
+export function endsSession(state: string): boolean {
+  return state.startsWith("08") || state.startsWith("57P");
+}
+
+/** The session is of no more use although it lives: a demoted or read-only server, a plan that outlived its table. */
+export function spoilsSession(state: string): boolean {
+  return state === "25006" || state === "0A000";
+}
+
+export function schemaMissing(place: string, cause?: unknown): TripactError {
+  return new TripactError("schema-mismatch", "The schema tripact is missing or incomplete in this database.", {
+    where: place,
+    hint: "Run `npx tripact migrate`.",
+    cause,
+  });
+}
+
+export function unreachable(what: string, place: string, cause?: unknown): TripactError {
+  return new TripactError("store-unreachable", what, { where: place, hint: "Nothing was written.", cause });
+}
+
+// Serialization failure, deadlock, lock timeout, cancelled, out of resources, disk trouble.
+function isTransient(state: string): boolean {
+  return /^(40|53|58)/.test(state) || state === "55P03" || state === "57014" || spoilsSession(state);
+}
+
+// Wrong data, broken constraints, limits of a row or a statement.
+function isAboutTheData(state: string): boolean {
+  return /^(22|23|54)/.test(state);
+}
+
+/** `host:port/database` of a connection string, for messages: never its user, never its password. */
+export function placeOf(url: string): string {
+  if (!URL.canParse(url)) return "an unreadable connection string";
+  const { hostname, port, pathname } = new URL(url);
+  return `${hostname === "" ? "localhost" : hostname}:${port === "" ? "5432" : port}${pathname}`;
+}

@@ -1,0 +1,178 @@
+import { performance } from "node:perf_hooks";
+import { TripactError, textOf } from "../../protocol/errors.ts";
+import type { PgClient, PgModule, PgNotification, PgResult } from "./driver.ts";
+import { endsSession, outcomeOf, spoilsSession, sqlStateOf } from "./outcome.ts";
+
+export interface Statement {
+  /** Prepared under this name, once a session. */
+  readonly name?: string;
+  readonly text: string;
+  readonly values?: readonly unknown[];
+  /** A lost reply leaves no doubt. */
+  readonly reads?: boolean;
+}
+
+export interface SessionOptions {
+  readonly pg: () => Promise<PgModule>;
+  readonly url: string;
+  /** `host:port`, for messages: a url would show its password. */
+  readonly place: string;
+  readonly applicationName: string;
+  readonly connectTimeoutMs: number;
+  readonly statementTimeoutMs: number;
+  /** `set` statements for the whole session: never start-up `options`, which proxies refuse. */
+  readonly settings: readonly string[];
+  readonly hear?: (notification: PgNotification) => void;
+}
+
+/** A backend by name: the process id alone would be reused. */
+export interface Backend {
+  readonly pid: number;
+  readonly startedAt: string;
+}
+
+// The server ends a statement by itself at its timeout; we only give up on a server that does not answer at all.
+const SERVER_HEAD_START_MS = 1_000;
+const GOODBYE_MS = 1_000;
+
+/** One session with one backend, from connect to its end. Never replaced: see `Connection`. */
+export class Session {
+  readonly bornAtMs: number = performance.now();
+  /** Resolves, with the reason, when the session is over. */
+  readonly ended: Promise<string>;
+  /** The value of `synchronous_commit` that was last set here. */
+  commitLevel: string | undefined;
+  readonly #client: PgClient;
+  readonly #options: SessionOptions;
+  readonly #resolveEnded: (why: string) => void;
+  #backend: Backend = { pid: 0, startedAt: "" };
+  #over = false;
+  #cutStatement: ((why: Error) => void) | undefined;
+  #commitWaitCancelled = false;
+
+  private constructor(client: PgClient, options: SessionOptions) {
+    this.#client = client;
+    this.#options = options;
+    const { promise, resolve } = Promise.withResolvers<string>();
+    this.ended = promise;
+    this.#resolveEnded = resolve;
+    client.on("error", (error) => this.#finish(textOf(error)));
+    client.on("end", () => this.#finish("the server closed it"));
+    client.on("notice", (notice) => {
+      // Postgres commits locally and merely warns when the wait for a standby is cancelled.
+      if (notice.routine === "SyncRepWaitForLSN") this.#commitWaitCancelled = true;
+    });
+    if (options.hear !== undefined) client.on("notification", options.hear);
+  }
+
+  static async open(options: SessionOptions): Promise<Session> {
+    try {
+      const { Client } = await options.pg();
+      const client = new Client({
+        connectionString: options.url,
+        connectionTimeoutMillis: options.connectTimeoutMs,
+        application_name: options.applicationName,
+        keepAlive: true,
+      });
+      const session = new Session(client, options);
+      try {
+        await client.connect();
+        session.#backend = await greet(client, options);
+      } catch (error) {
+        session.#kill("it never opened");
+        throw error;
+      }
+      return session;
+    } catch (error) {
+      throw outcomeOf(error, "connecting", options.place);
+    }
+  }
+
+  get backend(): Backend {
+    return this.#backend;
+  }
+
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** One statement at a time: the caller queues. Throws what `outcomeOf` makes of an error. */
+  async query(statement: Statement): Promise<PgResult> {
+    if (this.#over) throw outcomeOf(new Error("the session is over"), "connecting", this.#options.place);
+    try {
+      return await this.send(statement);
+    } catch (error) {
+      throw outcomeOf(error, statement.reads === true ? "reading" : "writing", this.#options.place);
+    }
+  }
+
+  /** As `query`, with the driver's own errors: for statements that are somebody else's. */
+  async send({ name, text, values = [] }: Statement): Promise<PgResult> {
+    if (this.#over) throw new Error("the session is over");
+    const { promise: cut, reject } = Promise.withResolvers<never>();
+    this.#cutStatement = reject;
+    this.#commitWaitCancelled = false;
+    const patience = setTimeout(() => this.#kill("no reply in time"), this.#options.statementTimeoutMs + SERVER_HEAD_START_MS);
+    try {
+      const sent = this.#client.query(name === undefined ? { text, values: [...values] } : { name, text, values: [...values] });
+      // Both are awaited by the race, so neither can reject unseen.
+      const result = await Promise.race([sent, cut]);
+      if (this.#commitWaitCancelled) throw standbyUnsure(this.#options.place);
+      return result;
+    } catch (error) {
+      this.#judge(sqlStateOf(error), textOf(error));
+      throw error;
+    } finally {
+      clearTimeout(patience);
+      this.#cutStatement = undefined;
+    }
+  }
+
+  /** Says goodbye; resolves when the socket is closed, or after a second. */
+  async close(): Promise<void> {
+    const { promise: late, resolve: tooLate } = Promise.withResolvers<void>();
+    const timer = setTimeout(tooLate, GOODBYE_MS);
+    await Promise.race([this.#client.end().catch(() => {}), late]);
+    clearTimeout(timer);
+    this.#finish("closed");
+  }
+
+  #judge(state: string | undefined, why: string): void {
+    if (state === undefined) return;
+    if (endsSession(state) || spoilsSession(state)) this.#kill(why);
+  }
+
+  #kill(why: string): void {
+    this.#finish(why);
+    void this.#client.end().catch(() => {});
+  }
+
+  #finish(why: string): void {
+    this.#over = true;
+    this.#cutStatement?.(new Error(why));
+    this.#resolveEnded(why);
+  }
+}
+
+async function greet(client: PgClient, options: SessionOptions): Promise<Backend> {
+  await client.query({ text: [`set statement_timeout = ${options.statementTimeoutMs}`, "set client_min_messages = warning", ...options.settings].join("; ") });
+  const { rows } = await client.query({
+    text: `select pid, extract(epoch from backend_start)::text as started_at from pg_stat_activity where pid = pg_backend_pid()`,
+  });
+  const pid = Number(rows[0]?.["pid"]);
+  // A transaction-pooling proxy hands our next statement to another backend: locks and LISTEN would belong to a stranger.
+  if (client.processID !== undefined && client.processID !== null && client.processID !== pid) {
+    throw new TripactError("pooler-refused", "A connection pooler answers here: the backend is not the one that greeted us.", {
+      where: options.place,
+      hint: "Give the store a direct connection to Postgres; it holds a small, fixed number of them.",
+    });
+  }
+  return { pid, startedAt: String(rows[0]?.["started_at"]) };
+}
+
+function standbyUnsure(place: string): TripactError {
+  return new TripactError("store-unknown", "Postgres committed locally, but gave up waiting for its standby.", {
+    where: place,
+    hint: "Write it again under the same flush id to settle it at the declared level.",
+  });
+}

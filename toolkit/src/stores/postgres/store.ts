@@ -1,0 +1,172 @@
+import { TripactError } from "../../protocol/errors.ts";
+import type { Store, StoreFeatures, StoreHealth } from "../store.ts";
+import { Connection } from "./connection.ts";
+import type { ConnectionOptions } from "./connection.ts";
+import { loadPg } from "./driver.ts";
+import type { PgModule } from "./driver.ts";
+import { Durability } from "./durability.ts";
+import type { DurabilityLevel } from "./durability.ts";
+import { pinnedPlans } from "./flush.ts";
+import { CLAIM_WAITS_MS, PostgresJournal } from "./journal.ts";
+import { PostgresLocalSql } from "./local-sql.ts";
+import { PostgresMembership, channel } from "./membership.ts";
+import { checkSchema } from "./migrate.ts";
+import { placeOf } from "./outcome.ts";
+import type { Session } from "./session.ts";
+
+export { migrate } from "./migrate.ts";
+export type { PgClient, PgConfig, PgModule, PgNotice, PgNotification, PgResult } from "./driver.ts";
+export type { DurabilityLevel } from "./durability.ts";
+
+export interface PostgresStoreOptions {
+  /** A direct connection: a transaction-pooling proxy is refused. */
+  readonly url: string;
+  /** The driver. Default: `import("pg")`. */
+  readonly pg?: PgModule;
+  /** Default `strict`. */
+  readonly durability?: DurabilityLevel;
+  /** Default 5,000. */
+  readonly connectTimeoutMs?: number;
+  /** Default 10,000. The server ends a statement then; a second later we give up on the server. */
+  readonly statementTimeoutMs?: number;
+  /** Default `tripact`; each connection adds its role. */
+  readonly applicationName?: string;
+}
+
+/** The journal in Postgres 14 or later, in the schema `tripact` that `migrate` makes. Not connected yet: `connect()`. */
+export function postgresStore(options: PostgresStoreOptions): Store {
+  for (const name of ["connectTimeoutMs", "statementTimeoutMs"] as const) {
+    const value = options[name];
+    if (value !== undefined && !(Number.isInteger(value) && value > 0)) {
+      throw new TripactError("invalid-option", `${name} is a whole number of milliseconds above 0, not ${value}.`, { where: name });
+    }
+  }
+  return new PostgresStore(options);
+}
+
+const LOCK_TIMEOUT_MS = 2_000;
+
+/** Eight connections: flush, recovery, ops, lock, watch, listen, and two for local steps. None is shared, so none waits for another's work. */
+class PostgresStore implements Store {
+  readonly features: StoreFeatures;
+  readonly journal: PostgresJournal;
+  readonly membership: PostgresMembership;
+  readonly localSql: PostgresLocalSql;
+  readonly #options: PostgresStoreOptions;
+  readonly #place: string;
+  readonly #durability: Durability;
+  readonly #flush: Connection;
+  readonly #listen: Connection;
+  readonly #connections: readonly Connection[];
+  #connected: Promise<void> | undefined;
+
+  constructor(options: PostgresStoreOptions) {
+    this.#options = options;
+    this.#place = placeOf(options.url);
+    this.#durability = new Durability(options.durability ?? "strict", this.#place);
+    this.features = { name: "postgres", durability: this.#durability.name, localSql: true };
+
+    const lockTimeout = `set lock_timeout = ${LOCK_TIMEOUT_MS}`;
+    const flush = this.#connection("flush", [...pinnedPlans, lockTimeout]);
+    const recovery = this.#connection("recovery", ["set enable_seqscan = off", "set enable_hashjoin = off", "set jit = off", `set lock_timeout = ${CLAIM_WAITS_MS}`]);
+    const ops = this.#connection("ops", [lockTimeout]);
+    // A node without a standby must still be able to say that it lives.
+    const lock = this.#connection("lock", [lockTimeout], {
+      commitLevel: () => "local",
+      onLost: () => membership.tell("lost"),
+      onBack: () => membership.tell("back"),
+    });
+    const watch = this.#connection("watch", []);
+    const listen = this.#connection("listen", [lockTimeout], {
+      commitLevel: () => "off",
+      hear: (notification) => membership.hear(notification),
+      prepare: async (session) => {
+        await session.query({ reads: true, text: `listen ${channel}` });
+      },
+      onBack: () => membership.tellAll(),
+    });
+    const pool = [this.#connection("sql 1", []), this.#connection("sql 2", [])];
+    const membership = new PostgresMembership({ lock, watch, listen });
+
+    this.journal = new PostgresJournal({ flush, recovery, ops }, this.#durability);
+    this.membership = membership;
+    this.localSql = new PostgresLocalSql(pool, this.#durability);
+    this.#flush = flush;
+    this.#listen = listen;
+    this.#connections = [flush, recovery, ops, lock, watch, listen, ...pool];
+  }
+
+  connect(): Promise<void> {
+    this.#connected ??= this.#connect().catch((error: unknown) => {
+      this.#connected = undefined;
+      throw error;
+    });
+    return this.#connected;
+  }
+
+  health(): StoreHealth {
+    switch (this.#flush.state) {
+      case "new":
+      case "closed":
+        return { state: "down", detail: "not connected" };
+      case "down":
+        return { state: "down", detail: this.#flush.problem };
+      case "waiting":
+        return { state: "stalled", detail: "A commit whose reply was lost waits for its standby." };
+      case "up":
+        return this.#durability.health();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#durability.close();
+    await Promise.all(this.#connections.map((connection) => connection.close()));
+  }
+
+  async #connect(): Promise<void> {
+    try {
+      await this.#flush.open();
+      await this.#flush.exclusive(async (session) => {
+        await refuseUnfit(session, this.#place);
+        await checkSchema(session, this.#place);
+        await this.#durability.check(session);
+        await this.localSql.locate(session);
+      });
+      await Promise.all(this.#connections.filter((connection) => connection !== this.#flush).map((connection) => connection.open()));
+    } catch (error) {
+      // Back to the beginning, so that whoever waits for the server may try again.
+      await Promise.all(this.#connections.map((connection) => connection.reset()));
+      throw error;
+    }
+    this.#durability.watch(this.#listen, this.#connections);
+  }
+
+  #connection(role: string, settings: readonly string[], more: Partial<ConnectionOptions> = {}): Connection {
+    const { url, pg, applicationName = "tripact", connectTimeoutMs = 5_000, statementTimeoutMs = 10_000 } = this.#options;
+    return new Connection({
+      pg: pg === undefined ? loadPg : () => Promise.resolve(pg),
+      url,
+      place: this.#place,
+      applicationName: `${applicationName} ${role}`,
+      connectTimeoutMs,
+      statementTimeoutMs,
+      settings,
+      commitLevel: this.#durability.commitLevel,
+      ...more,
+    });
+  }
+}
+
+async function refuseUnfit(session: Session, place: string): Promise<void> {
+  const { rows } = await session.query({
+    reads: true,
+    text: `select current_setting('server_version_num')::int as version, current_setting('server_version') as name, pg_is_in_recovery() as is_standby`,
+  });
+  const row = rows[0] ?? {};
+  if (Number(row["version"]) < 140_000) {
+    throw new TripactError("not-supported", `This server is PostgreSQL ${String(row["name"])}.`, { where: place, hint: "Needed: PostgreSQL 14 or later." });
+  }
+  if (row["is_standby"] === true) {
+    throw new TripactError("store-unreachable", "This server is a standby and takes no writes.", { where: place, hint: "Give the store the primary's address." });
+  }
+}
