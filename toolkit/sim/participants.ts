@@ -114,7 +114,7 @@ export function wire(world: World, faults: Faults, caller: Process, service: Ser
   };
 }
 
-export function remote(kind: "saga" | "tcc", service: Service, transport: Transport): Participant {
+export function remote<Kind extends "saga" | "tcc">(kind: Kind, service: Service, transport: Transport): Participant<Kind, { readonly n: number }, { readonly n: number }> {
   return { kind, target: service.name, transport, guard: "barrier" };
 }
 

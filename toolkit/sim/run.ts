@@ -25,6 +25,8 @@ export interface SimResult {
 const TRANSACTIONS = 20;
 const QUIET_AFTER_HEAL_MS = 600_000;
 
+type ServiceName = keyof Reach;
+
 /** One machine that runs a coordinator, crashes, and comes back as a new process. */
 interface Machine {
   readonly name: string;
@@ -46,7 +48,7 @@ class Simulation {
   readonly #world: World;
   readonly #faults: Faults;
   readonly #database: MemoryDatabase;
-  readonly #services: readonly Service[];
+  readonly #services: { readonly [name in ServiceName]: Service };
   readonly #machines: readonly Machine[];
   readonly #sightings: Sightings = new Map();
   readonly #told: Told = { accepted: new Set(), neverStarted: new Set(), ended: new Map() };
@@ -57,7 +59,8 @@ class Simulation {
     this.#world = world;
     this.#faults = faults;
     this.#database = new MemoryDatabase(() => world.nowMs);
-    this.#services = ["stock", "bank", "wallet", "seats", "post"].map((name) => new Service(world, faults, name, name === "post" ? 0 : faults.refuses));
+    const service = (name: ServiceName, refuses = faults.refuses): Service => new Service(world, faults, name, refuses);
+    this.#services = { stock: service("stock"), bank: service("bank"), wallet: service("wallet"), seats: service("seats"), post: service("post", 0) };
     this.#client = new Process(world, "client");
     this.#machines = ["a", "b"].map((name) => ({ name, process: new Process(world, name), store: undefined, tripact: undefined, flows: undefined, reach: undefined }));
     faults.onCrash = (process, where) => this.#crash(process, where);
@@ -69,7 +72,7 @@ class Simulation {
     for (let index = 0; index < TRANSACTIONS; index += 1) this.#world.at(random.between(1, this.#faults.healAtMs), this.#client, () => this.#submit(`t${index}`));
     this.#scheduleTrouble();
     const finished = await this.#world.run(() => this.#finished(), this.#faults.healAtMs + QUIET_AFTER_HEAL_MS);
-    const violations = violationsOf(this.#database, this.#services, this.#told, this.#sightings);
+    const violations = violationsOf(this.#database, Object.values(this.#services), this.#told, this.#sightings);
     if (!finished) violations.push(`stuck: not at rest ${QUIET_AFTER_HEAL_MS} ms after the last fault (${this.#settledClients} clients answered)`);
     const lines = this.#world.trace;
     const trace = createHash("sha256").update(lines.join("\n")).digest("hex").slice(0, 16);
@@ -112,11 +115,8 @@ class Simulation {
   }
 
   #reachFrom(process: Process): Reach {
-    const [stock, bank, wallet, seats, post] = this.#services.map((service) => {
-      const kind = service.name === "wallet" || service.name === "seats" ? "tcc" : "saga";
-      return remote(kind, service, wire(this.#world, this.#faults, process, service));
-    });
-    return { stock, bank, wallet, seats, post } as Reach;
+    const reach = (kind: "saga" | "tcc", name: ServiceName) => remote(kind, this.#services[name], wire(this.#world, this.#faults, process, this.#services[name]));
+    return { stock: reach("saga", "stock"), bank: reach("saga", "bank"), wallet: reach("tcc", "wallet"), seats: reach("tcc", "seats"), post: reach("saga", "post") };
   }
 
   #crash(process: Process, where: string): void {

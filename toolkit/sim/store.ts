@@ -11,9 +11,7 @@ import type { Process, World } from "./world.ts";
  */
 export function simStore(process: Process, database: MemoryDatabase, faults: Faults, sightings: Sightings): SimStore {
   const inner = memoryStore(database);
-  const listeners = new Set<(heard: Heard) => void>();
   const { world } = process;
-  let incarnation = "";
 
   async function through<T>(what: string, work: () => Promise<T>): Promise<T> {
     faults.maybeCrash(process, `before ${what}`);
@@ -50,39 +48,8 @@ export function simStore(process: Process, database: MemoryDatabase, faults: Fau
     return batch.writes.map(() => "applied" as const);
   }
 
-  const membership: Membership = {
-    join: (node) =>
-      through("join", () => {
-        incarnation = node.incarnation;
-        sightings.set(incarnation, { process, seenMs: world.nowMs, seenWallMs: process.clock.wallMs() });
-        return inner.membership.join(node);
-      }),
-    beat: (self) =>
-      through("beat", async () => {
-        sightings.set(self, { process, seenMs: world.nowMs, seenWallMs: process.clock.wallMs() });
-        if (faults.broken("lease-by-wall-clock")) await fenceByWallClock(inner.membership, process, sightings);
-        return await inner.membership.beat(self);
-      }),
-    probe: (other) => process.io(0, () => inner.membership.probe(other), 1),
-    fence: (other) =>
-      through("fence", () => {
-        noteFence(other, sightings, database, world);
-        return inner.membership.fence(other);
-      }),
-    leave: (self) => through("leave", () => inner.membership.leave(self)),
-    announce: (topic) => {
-      if (!process.dead && !world.random.chance(faults.lossRate)) inner.membership.announce(topic);
-    },
-    listen: (hear) => {
-      listeners.add(hear);
-      const stop = inner.membership.listen((heard) => world.after(1, process, () => hear(heard)));
-      return () => {
-        listeners.delete(hear);
-        stop();
-      };
-    },
-  };
-
+  const session: Session = { incarnation: "", listeners: new Set() };
+  const membership = simMembership({ process, database, faults, sightings, session, through, inner: inner.membership });
   return {
     features: inner.features,
     journal,
@@ -90,13 +57,64 @@ export function simStore(process: Process, database: MemoryDatabase, faults: Fau
     connect: () => through("connect", () => inner.connect()),
     health: () => inner.health(),
     close: () => Promise.resolve(),
-    dropLock: () => database.locks.delete(incarnation),
+    dropLock: () => database.locks.delete(session.incarnation),
     loseSession(forMs) {
-      database.locks.delete(incarnation);
-      for (const hear of listeners) hear("lost");
+      database.locks.delete(session.incarnation);
+      for (const hear of session.listeners) hear("lost");
       world.after(forMs, process, () => {
-        for (const hear of listeners) hear("back");
+        for (const hear of session.listeners) hear("back");
       });
+    },
+  };
+}
+
+interface Session {
+  incarnation: string;
+  readonly listeners: Set<(heard: Heard) => void>;
+}
+
+interface MembershipParts {
+  readonly process: Process;
+  readonly database: MemoryDatabase;
+  readonly faults: Faults;
+  readonly sightings: Sightings;
+  readonly session: Session;
+  readonly through: <T>(what: string, work: () => Promise<T>) => Promise<T>;
+  readonly inner: Membership;
+}
+
+function simMembership({ process, database, faults, sightings, session, through, inner }: MembershipParts): Membership {
+  const { world } = process;
+  return {
+    join: (node) =>
+      through("join", () => {
+        session.incarnation = node.incarnation;
+        sightings.set(node.incarnation, { process, seenMs: world.nowMs, seenWallMs: process.clock.wallMs() });
+        return inner.join(node);
+      }),
+    beat: (self) =>
+      through("beat", async () => {
+        sightings.set(self, { process, seenMs: world.nowMs, seenWallMs: process.clock.wallMs() });
+        if (faults.broken("lease-by-wall-clock")) await fenceByWallClock(inner, process, sightings);
+        return await inner.beat(self);
+      }),
+    probe: (other) => process.io(0, () => inner.probe(other), 1),
+    fence: (other) =>
+      through("fence", () => {
+        noteFence(other, sightings, database, world);
+        return inner.fence(other);
+      }),
+    leave: (self) => through("leave", () => inner.leave(self)),
+    announce: (topic) => {
+      if (!process.dead && !world.random.chance(faults.lossRate)) inner.announce(topic);
+    },
+    listen: (hear) => {
+      session.listeners.add(hear);
+      const stop = inner.listen((heard) => world.after(1, process, () => hear(heard)));
+      return () => {
+        session.listeners.delete(hear);
+        stop();
+      };
     },
   };
 }

@@ -7,7 +7,7 @@ import type { EventOf, Verdict } from "./protocol/transaction.ts";
 import type { Saga } from "./flow/saga.ts";
 import { systemClock, uuidV7, type Clock } from "./runtime/clock.ts";
 import { Coordinator } from "./runtime/coordinator.ts";
-import { Directory } from "./runtime/directory.ts";
+import { Directory } from "./runtime/calls/directory.ts";
 import type { Runnable } from "./runtime/driver.ts";
 import { PLAN_DEFINITION } from "./runtime/engine.ts";
 import type { Completion } from "./runtime/letters.ts";
@@ -146,7 +146,7 @@ class Door implements Tripact {
       const { identity, started } = this.#prepare(second as Runnable, third, fourth ?? {});
       return await this.#startIn(first, identity, started);
     }
-    const { identity, started } = this.#prepare(first, second, (third ?? {}) as StartOptions);
+    const { identity, started } = this.#prepare(first, second, third ?? {});
     return { gid: identity.gid, ...(await this.#coordinator.start(identity, started)) };
   }
 

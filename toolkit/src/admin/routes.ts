@@ -4,7 +4,7 @@ import { checkBranch, checkGid } from "../protocol/ids.ts";
 import type { Json } from "../protocol/json.ts";
 import type { Plan } from "../protocol/plan.ts";
 import { systemClock } from "../runtime/clock.ts";
-import { outcomeOfRecord } from "../runtime/coordinator.ts";
+import { outcomeOfRecord } from "../runtime/reading.ts";
 import type { TransactionOutcome } from "../runtime/outcome.ts";
 import type { JournalRecord, ListQuery, Store } from "../stores/store.ts";
 import type { Tripact } from "../tripact.ts";

@@ -44,7 +44,7 @@ class Story {
 
   async takeOver(owner: string, from: string): Promise<void> {
     await this.store.membership.fence(from);
-    assert.deepEqual(await this.store.journal.claim({ owner, from: [from], runs, limit: 10 }), ["order-7"]);
+    assert.deepEqual(await this.store.journal.claim({ claimId: `claim by ${owner}`, owner, from: [from], runs, limit: 10 }), ["order-7"]);
     this.#epoch += 1;
   }
 

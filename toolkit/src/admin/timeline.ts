@@ -3,7 +3,7 @@ import { textOf } from "../protocol/errors.ts";
 import { evolve } from "../protocol/evolve.ts";
 import { hasEnded, UNBORN, type EventKind, type Transaction, type TransactionEvent } from "../protocol/transaction.ts";
 import { systemClock } from "../runtime/clock.ts";
-import { outcomeOfRecord } from "../runtime/coordinator.ts";
+import { outcomeOfRecord } from "../runtime/reading.ts";
 import { report, type BranchReport, type TransactionOutcome } from "../runtime/outcome.ts";
 import type { JournalEntry, JournalRecord, Status } from "../stores/store.ts";
 import type { Nodes } from "./nodes.ts";

@@ -18,7 +18,7 @@ const database = await freshDatabase("cli");
 const pool = new pg.Pool({ connectionString: database.url, max: 2 });
 const started: Tripact[] = [];
 after(async () => {
-  for (const tripact of started) await tripact.stop();
+  for (const node of started) await node.stop();
   await pool.end();
   await database.drop();
 });

@@ -31,7 +31,7 @@ export function makeTx(host: DriverHost, doors: Doors): Tx {
   // The overloads of `Tx` say what may be passed; these functions take it apart again.
   const askAny = (name: string, kind: "step" | "pivot", what: Action | Participant, rest: unknown): Promise<unknown> =>
     typeof what === "function"
-      ? doors.ask(closure(name, kind, what, (rest ?? {}) as Partial<StepOptions<unknown>>))
+      ? doors.ask(closure(name, kind, what, rest ?? {}))
       : doors.ask(called(host, name, kind, what, rest));
 
   const tx = {

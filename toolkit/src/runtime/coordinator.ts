@@ -2,19 +2,21 @@
  * The coordinator of one node: owns the transactions that it drives, lets new ones in, and answers for those that others drive.
  */
 import { Abandoned, ConflictingGid, NeverStarted, Overloaded, textOf, TripactError } from "../protocol/errors.ts";
-import type { JournalHeader, JournalRecord, Store, Topic, Verdict } from "../stores/store.ts";
-import { Bulkhead } from "./bulkhead.ts";
+import type { JournalRecord, Store, Topic, Verdict } from "../stores/store.ts";
+import { Bulkhead } from "./calls/bulkhead.ts";
 import type { Clock } from "./clock.ts";
-import type { Directory } from "./directory.ts";
+import type { Directory } from "./calls/directory.ts";
 import { Engine } from "./engine.ts";
-import { GroupCommit } from "./group-commit.ts";
+import { GroupCommit } from "./journal/group-commit.ts";
 import type { Letter } from "./letters.ts";
 import { Live, type Identity } from "./live.ts";
 import type { Notify } from "./notices.ts";
 import type { Tuning } from "./options.ts";
 import { outcomeOf, type TransactionOutcome } from "./outcome.ts";
-import { Ownership } from "./ownership.ts";
-import { liveOf, Recovery } from "./recovery.ts";
+import { outcomeOfRecord } from "./reading.ts";
+import { Watchers, type Until } from "./watchers.ts";
+import { Ownership } from "./ownership/ownership.ts";
+import { liveOf, Recovery } from "./ownership/recovery.ts";
 import type { EventOf } from "../protocol/transaction.ts";
 
 export interface CoordinatorParts {
@@ -26,17 +28,10 @@ export interface CoordinatorParts {
   readonly nodeName: string;
 }
 
-/** Somebody on this node who waits for a transaction. */
-interface Watcher {
-  readonly until: "started" | "decided" | "ended";
-  resolve(outcome: TransactionOutcome | "elsewhere"): void;
-  reject(error: unknown): void;
-}
-
 export class Coordinator {
   readonly #parts: CoordinatorParts;
   readonly #lives = new Map<string, Live>();
-  readonly #watchers = new Map<string, Watcher[]>();
+  readonly #watchers = new Watchers();
   readonly #ownership: Ownership;
   readonly #commits: GroupCommit;
   readonly #recovery: Recovery;
@@ -230,11 +225,11 @@ export class Coordinator {
         this.#engine.step(live);
         return;
       case "exists":
-        this.#settleWatchers(live.gid, (watcher) => watcher.reject(new Attach()), () => true);
+        this.#watchers.fail(live.gid, new Attach());
         this.#forget(live, "the gid is driven elsewhere");
         return;
       case "never-started":
-        this.#settleWatchers(live.gid, (watcher) => watcher.reject(new NeverStarted(live.gid)), () => true);
+        this.#watchers.fail(live.gid, new NeverStarted(live.gid));
         this.#forget(live, "the gid never started");
         return;
       case "fenced":
@@ -267,7 +262,7 @@ export class Coordinator {
 
   #poisoned(live: Live, error: unknown): void {
     this.#parts.notify({ kind: "parked", gid: live.gid, reason: "journal-refused", detail: textOf(error) });
-    this.#settleWatchers(live.gid, (watcher) => watcher.reject(error), () => true);
+    this.#watchers.fail(live.gid, error);
     this.#forget(live, "the journal refuses its data");
   }
 
@@ -282,20 +277,20 @@ export class Coordinator {
 
   #durable(live: Live): void {
     const { state } = live;
-    const outcome = outcomeOf(live.gid, state);
-    const decided = state.kind !== "forward" && state.kind !== "unborn";
     if (this.#watchers.has(live.gid)) {
-      this.#settleWatchers(live.gid, (watcher) => watcher.resolve(outcome), ({ until }) => until === "started" || (until === "decided" && decided) || live.ended);
+      const stages: Until[] = ["started"];
+      if (state.kind !== "forward") stages.push("decided");
+      if (live.ended) stages.push("ended");
+      this.#watchers.reached(live.gid, stages, outcomeOf(live.gid, state));
     }
-    if (!live.ended) return;
-    this.#forget(live, "it has ended");
+    if (live.ended) this.#forget(live, "it has ended");
   }
 
   /** Out of memory, and whoever still waits looks elsewhere. */
   #forget(live: Live, why: string): void {
     this.#engine.drop(live, why);
     if (this.#lives.get(live.gid) === live) this.#lives.delete(live.gid);
-    this.#settleWatchers(live.gid, (watcher) => (watcher.until === "started" ? watcher.reject(new Abandoned(live.gid, why)) : watcher.resolve("elsewhere")), () => true);
+    this.#watchers.gone(live.gid, () => new Abandoned(live.gid, why));
     if (this.#onIdle !== undefined && !this.#busy()) this.#onIdle();
   }
 
@@ -365,24 +360,12 @@ export class Coordinator {
     compare(record, identity);
   }
 
-  #watch(gid: string, until: Watcher["until"]): Promise<TransactionOutcome | "elsewhere"> {
+  #watch(gid: string, until: Until): Promise<TransactionOutcome | "elsewhere"> {
     const live = this.#lives.get(gid);
     if (live !== undefined && live.seq > 0 && until === "started") return Promise.resolve(outcomeOf(gid, live.state));
-    return new Promise((resolve, reject) => {
-      const watchers = this.#watchers.get(gid) ?? [];
-      watchers.push({ until, resolve, reject });
-      this.#watchers.set(gid, watchers);
-      if (live?.durable === true) this.#durable(live);
-    });
-  }
-
-  #settleWatchers(gid: string, settle: (watcher: Watcher) => void, which: (watcher: Watcher) => boolean): void {
-    const watchers = this.#watchers.get(gid);
-    if (watchers === undefined) return;
-    const rest = watchers.filter((watcher) => !which(watcher));
-    if (rest.length === 0) this.#watchers.delete(gid);
-    else this.#watchers.set(gid, rest);
-    for (const watcher of watchers) if (which(watcher)) settle(watcher);
+    const reached = this.#watchers.wait(gid, until);
+    if (live?.durable === true) this.#durable(live);
+    return reached;
   }
 }
 
@@ -393,31 +376,4 @@ class Attach extends Error {}
 function compare(first: { readonly gid: string; readonly definition: string; readonly inputHash: string }, second: Identity): void {
   if (first.definition !== second.definition) throw new ConflictingGid(second.gid, "definition");
   if (first.inputHash !== second.inputHash) throw new ConflictingGid(second.gid, "input");
-}
-
-export function outcomeOfRecord(record: JournalRecord, parts: { readonly clock: Clock; readonly notify: Notify }): TransactionOutcome {
-  if (record.summary.status === "never-started") return { kind: "never-started", gid: record.gid };
-  if (record.entries.length === 0) return outcomeOfHeader(record);
-  const live = liveOf(record, parts.clock.nowMs(), parts.notify);
-  return live === undefined ? outcomeOfHeader(record) : outcomeOf(record.gid, live.state);
-}
-
-/** What is left of a transaction whose entries were pruned: its outcome. */
-function outcomeOfHeader(header: JournalHeader): TransactionOutcome {
-  const { gid, summary } = header;
-  const stored = summary.outcome === undefined ? {} : (JSON.parse(summary.outcome) as { result?: never; reason?: never });
-  switch (summary.status) {
-    case "committed":
-      return { kind: "committed", gid, result: stored.result };
-    case "rolled-back":
-      return { kind: "rolled-back", gid, reason: stored.reason ?? { kind: "flow-threw", error: "pruned" }, branches: [] };
-    case "mixed":
-      return { kind: "mixed", gid, decision: "result" in stored ? "commit" : "roll-back", branches: [] };
-    case "never-started":
-      return { kind: "never-started", gid };
-    case "forward":
-    case "committing":
-    case "rolling-back":
-      return { kind: "open", gid, phase: summary.status, ...(summary.parked === undefined ? {} : { parked: summary.parked }), branches: [] };
-  }
 }

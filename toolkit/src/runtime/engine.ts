@@ -2,23 +2,23 @@
  * Drives the transactions that this node owns: asks the protocol what should be going on (`decide`), journals what happened (group
  * commit), and starts the calls, but never before everything that they rest on is durable.
  */
-import { textOf, TripactError } from "../protocol/errors.ts";
+import { textOf } from "../protocol/errors.ts";
 import { decide, type Effect } from "../protocol/decide.ts";
 import { drivePlan } from "../protocol/plan.ts";
 import { askedOp, type Branch, type ParkReason, type Transaction, type TransactionEvent } from "../protocol/transaction.ts";
 import type { Answer, Op } from "../protocol/outcome.ts";
 import type { Store, Verdict } from "../stores/store.ts";
-import { ask, contextOf, eventOf, limitKey, undoUnguarded } from "./asking.ts";
-import type { Bulkhead } from "./bulkhead.ts";
+import { ask, contextOf, eventOf, limitKey, undoUnguarded } from "./calls/asking.ts";
+import type { Bulkhead } from "./calls/bulkhead.ts";
 import { uuidV7, type Clock } from "./clock.ts";
 import type { BranchCode, DriverHost, Runnable } from "./driver.ts";
-import type { GroupCommit } from "./group-commit.ts";
+import type { GroupCommit } from "./journal/group-commit.ts";
 import { eventsOf, type Letter } from "./letters.ts";
 import type { Flight, Live } from "./live.ts";
-import { askSql } from "./local-step.ts";
+import { askSql } from "./calls/local-step.ts";
 import type { Notify } from "./notices.ts";
 import type { Tuning } from "./options.ts";
-import type { Directory } from "./directory.ts";
+import type { Directory } from "./calls/directory.ts";
 
 const ROUNDS_MAX = 10_000;
 const LOOK_AGAIN_MS = 5;
@@ -225,7 +225,7 @@ export class Engine {
       traceparent: live.traceparent,
       signal: flight.controller.signal,
     });
-    if (code.kind === "sql") return askSql(this, live, branch, code, context);
+    if (code.kind === "sql") return askSql({ ...this.parts, step: (it) => this.step(it) }, live, branch, code, context);
     const guarded = !("guard" in branch.offer) || branch.offer.guard === "barrier";
     const undo = op === "compensate" || op === "cancel";
     return (undo && !guarded ? undoUnguarded : ask)(code, context, tuning.opTimeoutMs, clock, flight.controller);
@@ -305,8 +305,4 @@ export const PLAN_DEFINITION = "plan";
 
 function branchesOf(state: Transaction): readonly Branch[] {
   return state.kind === "unborn" ? [] : state.branches;
-}
-
-export function isStoreTrouble(error: unknown): error is TripactError {
-  return error instanceof TripactError && (error.code === "store-unknown" || error.code === "store-unreachable");
 }

@@ -4,7 +4,7 @@ import { evolve } from "../protocol/evolve.ts";
 import { hasEnded, UNBORN, type Transaction, type TransactionEvent } from "../protocol/transaction.ts";
 import type { EntryWrite, OutboxMessage, StartWrite, Write } from "../stores/store.ts";
 import type { Driver } from "./driver.ts";
-import { summaryOf } from "./summary.ts";
+import { summaryOf } from "./journal/summary.ts";
 
 /** An op that is being asked right now. Only memory knows; after a crash nothing is in flight. */
 export interface Flight {

@@ -1,6 +1,7 @@
 import type { Json } from "../protocol/json.ts";
 import type { Branch, RollBackReason, Transaction } from "../protocol/transaction.ts";
-import { parkedReason } from "./summary.ts";
+import type { JournalHeader } from "../stores/store.ts";
+import { parkedReason } from "./journal/summary.ts";
 
 /** What became of one branch, for people and programs. */
 export interface BranchReport {
@@ -62,5 +63,25 @@ export function report(branch: Branch): BranchReport {
     case "closed":
       if (phase.how === "refused") return { ...common, state: "forced", detail: `${phase.op} did not happen` };
       return { ...common, state: phase.op === "confirm" ? "confirmed" : "undone", ...(phase.how === "skipped" ? { detail: "skipped by a person" } : {}) };
+  }
+}
+
+/** What is left of a transaction whose entries were pruned: its outcome. */
+export function outcomeOfHeader(header: JournalHeader): TransactionOutcome {
+  const { gid, summary } = header;
+  const stored = summary.outcome === undefined ? {} : (JSON.parse(summary.outcome) as { result?: never; reason?: never });
+  switch (summary.status) {
+    case "committed":
+      return { kind: "committed", gid, result: stored.result };
+    case "rolled-back":
+      return { kind: "rolled-back", gid, reason: stored.reason ?? { kind: "flow-threw", error: "pruned" }, branches: [] };
+    case "mixed":
+      return { kind: "mixed", gid, decision: "result" in stored ? "commit" : "roll-back", branches: [] };
+    case "never-started":
+      return { kind: "never-started", gid };
+    case "forward":
+    case "committing":
+    case "rolling-back":
+      return { kind: "open", gid, phase: summary.status, ...(summary.parked === undefined ? {} : { parked: summary.parked }), branches: [] };
   }
 }

@@ -1,7 +1,7 @@
 import { sentenceOf } from "../../admin/print-timeline.ts";
 import { checkGid } from "../../protocol/ids.ts";
 import { systemClock } from "../../runtime/clock.ts";
-import { outcomeOfRecord } from "../../runtime/coordinator.ts";
+import { outcomeOfRecord } from "../../runtime/reading.ts";
 import type { TransactionOutcome } from "../../runtime/outcome.ts";
 import type { Store } from "../../stores/store.ts";
 import { EXIT, type Command } from "../command.ts";

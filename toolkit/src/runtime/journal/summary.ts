@@ -1,5 +1,5 @@
-import type { Branch, Halt, Transaction } from "../protocol/transaction.ts";
-import type { Status, Summary } from "../stores/store.ts";
+import type { Branch, Halt, Transaction } from "../../protocol/transaction.ts";
+import type { Status, Summary } from "../../stores/store.ts";
 
 /** What the header's columns say about a state. */
 export function summaryOf(state: Transaction): Summary {

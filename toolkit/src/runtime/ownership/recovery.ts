@@ -1,11 +1,11 @@
-import { textOf, TripactError } from "../protocol/errors.ts";
-import type { Json } from "../protocol/json.ts";
-import type { TransactionEvent } from "../protocol/transaction.ts";
-import type { DefinitionVersion, Journal, JournalRecord } from "../stores/store.ts";
-import type { Clock } from "./clock.ts";
-import { Live } from "./live.ts";
-import type { Notify } from "./notices.ts";
-import type { Tuning } from "./options.ts";
+import { textOf, TripactError } from "../../protocol/errors.ts";
+import type { Json } from "../../protocol/json.ts";
+import type { TransactionEvent } from "../../protocol/transaction.ts";
+import type { DefinitionVersion, Journal, JournalRecord } from "../../stores/store.ts";
+import type { Clock } from "../clock.ts";
+import { Live } from "../live.ts";
+import type { Notify } from "../notices.ts";
+import type { Tuning } from "../options.ts";
 
 export interface RecoveryParts {
   readonly journal: Journal;

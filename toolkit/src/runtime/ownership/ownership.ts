@@ -3,11 +3,11 @@
  * in a ring by trying that lock, and everybody by the counter; whoever finds a node dead fences it, and then its transactions may be
  * claimed. No clock of another machine is ever compared: a counter that stands still is measured on the observer's own monotonic clock.
  */
-import { textOf, TripactError } from "../protocol/errors.ts";
-import type { DefinitionVersion, Heard, Membership, NodeRow } from "../stores/store.ts";
-import type { Clock } from "./clock.ts";
-import type { Notify } from "./notices.ts";
-import type { Tuning } from "./options.ts";
+import { textOf, TripactError } from "../../protocol/errors.ts";
+import type { DefinitionVersion, Heard, Membership, NodeRow } from "../../stores/store.ts";
+import type { Clock } from "../clock.ts";
+import type { Notify } from "../notices.ts";
+import type { Tuning } from "../options.ts";
 
 export interface OwnershipParts {
   readonly membership: Membership;

@@ -1,12 +1,12 @@
-import { encodeResult, type Json } from "../protocol/json.ts";
-import { textOf } from "../protocol/errors.ts";
-import { branchKey } from "../protocol/ids.ts";
-import { answerFromThrown, type Answer, type Op } from "../protocol/outcome.ts";
-import { retryDelayMs, type RetryPolicy } from "../protocol/retry.ts";
-import type { Branch, TransactionEvent } from "../protocol/transaction.ts";
-import type { Call } from "../transports/transport.ts";
-import type { Clock } from "./clock.ts";
-import type { BranchCode, OpContext } from "./driver.ts";
+import { encodeResult, type Json } from "../../protocol/json.ts";
+import { textOf } from "../../protocol/errors.ts";
+import { branchKey } from "../../protocol/ids.ts";
+import { answerFromThrown, type Answer, type Op } from "../../protocol/outcome.ts";
+import { retryDelayMs, type RetryPolicy } from "../../protocol/retry.ts";
+import type { Branch, TransactionEvent } from "../../protocol/transaction.ts";
+import type { Call } from "../../transports/transport.ts";
+import type { Clock } from "../clock.ts";
+import type { BranchCode, OpContext } from "../driver.ts";
 
 type Askable = Exclude<BranchCode, { kind: "sql" }>;
 

@@ -1,20 +1,32 @@
-import { TripactError } from "../protocol/errors.ts";
-import { evolve } from "../protocol/evolve.ts";
-import { answerFromThrown, type Answer } from "../protocol/outcome.ts";
-import type { Branch, TransactionEvent } from "../protocol/transaction.ts";
+import { TripactError } from "../../protocol/errors.ts";
+import { evolve } from "../../protocol/evolve.ts";
+import { answerFromThrown, type Answer } from "../../protocol/outcome.ts";
+import type { Branch, TransactionEvent } from "../../protocol/transaction.ts";
+import type { Store, Verdict } from "../../stores/store.ts";
+import type { Clock } from "../clock.ts";
 import { doneEvent } from "./asking.ts";
-import type { BranchCode, OpContext } from "./driver.ts";
-import type { Engine } from "./engine.ts";
-import type { Live } from "./live.ts";
-import { summaryOf } from "./summary.ts";
+import type { Tuning } from "../options.ts";
+import type { BranchCode, OpContext } from "../driver.ts";
+import type { Live } from "../live.ts";
+import { summaryOf } from "../journal/summary.ts";
+
+/** What a local step needs of the engine that runs it. */
+export interface LocalStepHost {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly tuning: Tuning;
+  readonly owner: () => string;
+  readonly onVerdict: (live: Live, verdict: Verdict) => void;
+  readonly step: (live: Live) => void;
+}
 
 /**
  * A local SQL op: the business write and its journal entry in one commit. While it runs the transaction is held: it has one writer at
  * a time, and the entry's number is taken. Answers only when nothing was committed, or nobody knows; then the next attempt, or the next
  * flush, settles it, because the sequence lets only one of the two win.
  */
-export async function askSql(engine: Engine, live: Live, branch: Branch, code: Extract<BranchCode, { kind: "sql" }>, context: OpContext): Promise<Answer | undefined> {
-  const { store, clock, tuning, owner } = engine.parts;
+export async function askSql(host: LocalStepHost, live: Live, branch: Branch, code: Extract<BranchCode, { kind: "sql" }>, context: OpContext): Promise<Answer | undefined> {
+  const { store, clock, tuning, owner } = host;
   if (store.localSql === undefined) return { kind: "pause", reason: "this store has no local SQL" };
   let sealedEvent: TransactionEvent | undefined;
   live.held = true;
@@ -36,14 +48,14 @@ export async function askSql(engine: Engine, live: Live, branch: Branch, code: E
     return release(answerFromThrown(error));
   }
 
-  function settle(verdict: "applied" | "reload" | "fenced" | "exists" | "never-started"): Answer | undefined {
+  function settle(verdict: Verdict): Answer | undefined {
     if (live.gone) return undefined;
     if (verdict === "applied" && sealedEvent !== undefined) {
       live.sealed(evolve(live.state, sealedEvent, clock.nowMs()));
       live.flights.delete(branch.name);
       live.driver?.heard(sealedEvent);
     } else {
-      engine.parts.onVerdict(live, verdict);
+      host.onVerdict(live, verdict);
     }
     return release(undefined);
   }
@@ -51,7 +63,7 @@ export async function askSql(engine: Engine, live: Live, branch: Branch, code: E
   function release(answer: Answer | undefined): Answer | undefined {
     live.held = false;
     for (const happen of live.deferred.splice(0)) happen();
-    if (answer === undefined) engine.step(live);
+    if (answer === undefined) host.step(live);
     return answer;
   }
 }

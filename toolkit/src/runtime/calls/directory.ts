@@ -1,7 +1,7 @@
-import { TripactError } from "../protocol/errors.ts";
-import type { DefinitionVersion } from "../stores/store.ts";
-import type { Participant } from "../transports/participant.ts";
-import type { Runnable } from "./driver.ts";
+import { TripactError } from "../../protocol/errors.ts";
+import type { DefinitionVersion } from "../../stores/store.ts";
+import type { Participant } from "../../transports/participant.ts";
+import type { Runnable } from "../driver.ts";
 
 export interface DirectoryOptions {
   readonly definitions: readonly Runnable[];

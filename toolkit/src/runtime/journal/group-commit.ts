@@ -1,9 +1,9 @@
-import { textOf, TripactError } from "../protocol/errors.ts";
-import type { Journal, Verdict, WriteBatch } from "../stores/store.ts";
-import type { Clock } from "./clock.ts";
-import type { Live } from "./live.ts";
-import type { Notify } from "./notices.ts";
-import type { Tuning } from "./options.ts";
+import { textOf, TripactError } from "../../protocol/errors.ts";
+import type { Journal, Verdict, WriteBatch } from "../../stores/store.ts";
+import type { Clock } from "../clock.ts";
+import type { Live } from "../live.ts";
+import type { Notify } from "../notices.ts";
+import type { Tuning } from "../options.ts";
 
 export interface CommitSink {
   /** The journal has answered for this transaction's entry. */

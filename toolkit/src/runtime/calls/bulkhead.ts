@@ -1,5 +1,5 @@
-import type { Clock } from "./clock.ts";
-import type { Tuning } from "./options.ts";
+import type { Clock } from "../clock.ts";
+import type { Tuning } from "../options.ts";
 
 interface Lane {
   inFlight: number;

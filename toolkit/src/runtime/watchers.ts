@@ -1,0 +1,50 @@
+import type { TransactionOutcome } from "./outcome.ts";
+
+export type Until = "started" | "decided" | "ended";
+
+interface Watcher {
+  readonly until: Until;
+  resolve(outcome: TransactionOutcome | "elsewhere"): void;
+  reject(error: unknown): void;
+}
+
+/** Who on this node waits for which transaction to get how far. */
+export class Watchers {
+  readonly #byGid = new Map<string, Watcher[]>();
+
+  has(gid: string): boolean {
+    return this.#byGid.has(gid);
+  }
+
+  /** `elsewhere`: this node does not drive it any more, ask the journal. */
+  wait(gid: string, until: Until): Promise<TransactionOutcome | "elsewhere"> {
+    return new Promise((resolve, reject) => {
+      const watchers = this.#byGid.get(gid);
+      const watcher = { until, resolve, reject };
+      if (watchers === undefined) this.#byGid.set(gid, [watcher]);
+      else watchers.push(watcher);
+    });
+  }
+
+  reached(gid: string, stages: readonly Until[], outcome: TransactionOutcome): void {
+    this.#settle(gid, ({ until }) => stages.includes(until), (watcher) => watcher.resolve(outcome));
+  }
+
+  fail(gid: string, error: unknown): void {
+    this.#settle(gid, () => true, (watcher) => watcher.reject(error));
+  }
+
+  /** Whoever waits for the end may find it elsewhere; who waits for the start gets the error. */
+  gone(gid: string, error: () => unknown): void {
+    this.#settle(gid, () => true, (watcher) => (watcher.until === "started" ? watcher.reject(error()) : watcher.resolve("elsewhere")));
+  }
+
+  #settle(gid: string, which: (watcher: Watcher) => boolean, settle: (watcher: Watcher) => void): void {
+    const watchers = this.#byGid.get(gid);
+    if (watchers === undefined) return;
+    const rest = watchers.filter((watcher) => !which(watcher));
+    if (rest.length === 0) this.#byGid.delete(gid);
+    else this.#byGid.set(gid, rest);
+    for (const watcher of watchers) if (which(watcher)) settle(watcher);
+  }
+}
