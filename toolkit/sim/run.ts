@@ -115,7 +115,7 @@ class Simulation {
   }
 
   #reachFrom(process: Process): Reach {
-    const reach = (kind: "saga" | "tcc", name: ServiceName) => remote(kind, this.#services[name], wire(this.#world, this.#faults, process, this.#services[name]));
+    const reach = <Kind extends "saga" | "tcc">(kind: Kind, name: ServiceName) => remote(kind, this.#services[name], wire(this.#world, this.#faults, process, this.#services[name]));
     return { stock: reach("saga", "stock"), bank: reach("saga", "bank"), wallet: reach("tcc", "wallet"), seats: reach("tcc", "seats"), post: reach("saga", "post") };
   }
 

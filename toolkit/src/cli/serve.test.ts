@@ -259,7 +259,7 @@ describe("tripact serve, stopped by a signal", () => {
     let second: Server | undefined;
     try {
       const waiting = ask(first.origin, "POST", "/v1/transactions", { gid: "order-8", plan, wait: true });
-      await untilOpen("order-8");
+      await untilPending(first.origin, "order-8");
       first.process.kill("SIGTERM");
       const { status, body } = await waiting;
       assert.deepEqual({ status, body }, { status: 202, body: { gid: "order-8", attached: false } });
@@ -276,13 +276,14 @@ describe("tripact serve, stopped by a signal", () => {
     }
   });
 
-  async function untilOpen(gid: string): Promise<void> {
+  /** The participant has said "not yet": no call is in flight. */
+  async function untilPending(origin: string, gid: string): Promise<void> {
     for (let tries = 0; tries < 500; tries += 1) {
-      const { rows } = await pool.query("select from tripact.transaction where gid = $1", [gid]);
-      if (rows.length > 0) return;
+      const { body } = await ask(origin, "GET", `/v1/transactions/${gid}/timeline`);
+      if (JSON.stringify(body["lines"] ?? "").includes('"pending"')) return;
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
-    throw new Error(`${gid} was never written`);
+    throw new Error(`${gid} never waited`);
   }
 });
 

@@ -89,6 +89,24 @@ test("note 15: while a commit waits for its standby the store is stalled; what w
   await store.close();
 });
 
+test("note 15: a flush that waits past its time is unknown, and no second backend goes to wait beside it", async () => {
+  // At `strict` too: synchronous_commit is on, and the server has a standby.
+  const store = postgresStore({ url, statementTimeoutMs: 200 });
+  await store.connect();
+  const { gid, batch } = await started(store);
+  await pair.standby.stop("immediate");
+  await assert.rejects(store.journal.write(batch), { code: "store-unknown" });
+  await until("the lost flush is being waited for", () => store.health().detail === "A commit whose reply was lost waits for its standby.");
+  await assert.rejects(write(store, randomUUID(), [startOf()]), { code: "store-unreachable" });
+  const { rowCount } = await client.query("select from pg_stat_activity where application_name = 'tripact flush' and wait_event = 'SyncRep'");
+  assert.equal(rowCount, 1);
+  await pair.standby.start();
+  await until("up", () => store.health().state === "up");
+  assert.deepEqual(await store.journal.write(batch), ["applied"]);
+  assert.equal((await readOne(store, gid)).entries.length, 2);
+  await store.close();
+});
+
 test("note 16: `degrade` settles what hangs, goes on without the standby, says so, and returns to the level with it", async () => {
   const store = await replicated("degrade");
   const { gid, owner, batch } = await started(store);
