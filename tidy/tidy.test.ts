@@ -46,7 +46,7 @@ describe("a planted violation is seen", () => {
 const innocent: Tree = {
   root: plantedRoot,
   files: [
-    { path: "toolkit/src/protocol/saga.ts", text: 'import { createHash } from "node:crypto";\nimport { canonicalize } from "canonicalize";' },
+    { path: "toolkit/src/protocol/saga.ts", text: 'import { createHash } from "node:crypto";' },
     { path: "toolkit/src/runtime/coordinator.ts", text: 'import type { Store } from "../stores/store.ts";\n// import { x } from "../stores/memory.ts";' },
     { path: "toolkit/src/runtime/coordinator.test.ts", text: 'import { memoryStore } from "../stores/memory.ts";' },
     { path: "toolkit/src/flow/tx.ts", text: 'import type { SqlExecutor } from "../stores/sql.ts";' },

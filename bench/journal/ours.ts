@@ -1,6 +1,7 @@
 import { createTripact, saga } from "tripact";
 import { migrate, postgresStore } from "tripact/postgres";
 import { runEngine } from "../runner.ts";
+import { commitPerTransition } from "./commit-per-transition.ts";
 import type { Engine, RunnerTask } from "../runner.ts";
 
 const noop = saga("noop", async (tx, _input: { worker: number }) => {
@@ -12,8 +13,8 @@ const noop = saga("noop", async (tx, _input: { worker: number }) => {
 /** Our coordinator with its defaults. The variant `commit-per-transition` is measure (a): the same without group commit. */
 async function start({ databaseUrl, variant }: RunnerTask): Promise<Engine> {
   await migrate(databaseUrl);
-  const store = postgresStore({ url: databaseUrl, groupCommit: variant !== "commit-per-transition" });
-  const tripact = await createTripact({ store, definitions: [noop] });
+  const { store, tuning } = variant === "commit-per-transition" ? commitPerTransition(databaseUrl) : { store: postgresStore({ url: databaseUrl }), tuning: {} };
+  const tripact = await createTripact({ store, definitions: [noop], ...tuning });
   return {
     async once(worker) {
       const outcome = await tripact.run(noop, { worker });

@@ -1,4 +1,5 @@
-import type { Process, World } from "./world.ts";
+import type { Process } from "../src/testing/virtual/process.ts";
+import type { World } from "../src/testing/virtual/world.ts";
 
 /** Ways to build this wrong, each of which some checker must catch. */
 export const VARIANTS = [

@@ -2,7 +2,8 @@ import { Refused, type Answer } from "../src/protocol/outcome.ts";
 import type { Call, Transport } from "../src/transports/transport.ts";
 import type { Participant } from "../src/transports/participant.ts";
 import type { Faults } from "./faults.ts";
-import type { Process, World } from "./world.ts";
+import type { Process } from "../src/testing/virtual/process.ts";
+import type { World } from "../src/testing/virtual/world.ts";
 import type { Json } from "../src/protocol/json.ts";
 
 type Row = { readonly kind: "done"; readonly result: Json } | { readonly kind: "refused"; readonly code: string };
@@ -49,7 +50,8 @@ export class Service {
       case "confirm":
         return this.#effect(call, key);
       case "wake":
-        return { kind: "unknown", code: "threw", error: "no wake here" };
+      case "forget":
+        return { kind: "unknown", code: "threw", error: `no ${call.op} here` };
     }
   }
 

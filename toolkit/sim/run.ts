@@ -5,10 +5,11 @@ import { createTripact, type Tripact } from "./doors.ts";
 import { violationsOf, type Told } from "./check.ts";
 import { Faults, type Variant } from "./faults.ts";
 import { remote, Service, wire } from "./participants.ts";
-import { Random } from "./random.ts";
 import { simStore, type SimStore, type Sightings } from "./store.ts";
 import { flowsFor, planFor, type Flows, type Reach } from "./workload.ts";
-import { Process, World } from "./world.ts";
+import { Process } from "../src/testing/virtual/process.ts";
+import { Random } from "../src/testing/virtual/random.ts";
+import { World } from "../src/testing/virtual/world.ts";
 
 export interface SimResult {
   readonly seed: number;
@@ -101,6 +102,8 @@ class Simulation {
       definitions: flows.definitions,
       participants: [stock, bank, wallet, seats, post],
       nodeName: machine.name,
+      // Most of a quiet second would be probes; a coarser watch finds the same deaths a little later.
+      probeEveryMs: 200,
       onNotice: (notice) => this.#world.log(`${machine.name} ${JSON.stringify(notice)}`),
     }).then(
       (tripact) => {

@@ -3,7 +3,8 @@ import { memoryStore } from "../src/stores/memory/store.ts";
 import type { MemoryDatabase } from "../src/stores/memory/database.ts";
 import type { Heard, Journal, Membership, Store, Verdict, WriteBatch } from "../src/stores/store.ts";
 import type { Faults } from "./faults.ts";
-import type { Process, World } from "./world.ts";
+import type { Process } from "../src/testing/virtual/process.ts";
+import type { World } from "../src/testing/virtual/world.ts";
 
 /**
  * One process's connection to the shared store: every call takes time, may be lost on the way there (nothing happened) or on the way

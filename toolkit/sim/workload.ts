@@ -2,7 +2,7 @@ import { plan, saga, type BranchContext, type Plan, type Runnable, type Saga } f
 import type { Call } from "../src/transports/transport.ts";
 import type { Participant, SagaParticipant, TccParticipant } from "../src/transports/participant.ts";
 import { callByHand } from "./participants.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../src/testing/virtual/random.ts";
 
 /** What one node can reach: participants by name, and the same services by hand. */
 export interface Reach {

@@ -250,7 +250,11 @@ class Door implements Tripact {
     if (write.kind !== "start") throw new TripactError("illegal-transition", "A new transaction begins with its start.");
     const verdict = await this.#store.localSql.startIn(db, write);
     if (verdict === "never-started") throw new NeverStarted(identity.gid);
-    if (verdict === "started") return { gid: identity.gid, attached: false };
+    if (verdict === "started") {
+      // Nobody can say when the caller commits: look a few times soon; the regular poll is the net below.
+      this.#coordinator.expectWork();
+      return { gid: identity.gid, attached: false };
+    }
     const [first] = await this.#store.journal.read([identity.gid]);
     if (first !== undefined && (first.definition !== identity.definition || first.inputHash !== identity.inputHash)) throw new ConflictingGid(identity.gid, "definition or input");
     return { gid: identity.gid, attached: true };

@@ -1,8 +1,9 @@
 import { freshDatabase } from "@tripact/testbed";
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { createServer } from "node:net";
+import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
@@ -59,8 +60,9 @@ const bank = participant<{ cents: number }, { id: number }>({
   cancel: () => undefined,
 });
 
+/** It hardly polls: what it takes up in time was announced. */
 async function coordinator(name: string): Promise<Tripact> {
-  const node = await createTripact({ store: postgresStore({ url: database.url }), participants: [bank], nodeName: name, pollEveryMs: 100 });
+  const node = await createTripact({ store: postgresStore({ url: database.url }), participants: [bank], nodeName: name, pollEveryMs: 60_000 });
   started.push(node);
   return node;
 }
@@ -69,6 +71,19 @@ async function coordinator(name: string): Promise<Tripact> {
 async function park(node: Tripact, gid: string): Promise<void> {
   await node.startPlan({ groups: [[{ kind: "tcc", name: "pay", participant: "bank", payload: { cents: 5 } }]] }, { gid });
   await until(async () => (await node.list({ state: "parked" })).some((header) => header.gid === gid));
+}
+
+/** Starts a transaction and vanishes as a killed process does: the node's row stays, its lock falls. */
+async function abandon(gid: string): Promise<void> {
+  const store = postgresStore({ url: database.url });
+  await store.connect();
+  const owner = randomUUID();
+  await store.membership.join({ incarnation: owner, name: "victim", runs: [{ definition: "plan", version: "1" }] });
+  const entry = JSON.stringify([{ kind: "started", plan: { groups: [[{ kind: "sleep", name: "nap", ms: 3_600_000 }]] } }]);
+  const summary = { status: "forward" as const, ended: false, late: false };
+  const write = { kind: "start" as const, gid, definition: "plan", version: "1", inputHash: "", input: "null", entry, summary, messages: [] };
+  assert.deepEqual(await store.journal.write({ flushId: randomUUID(), owner, writes: [write] }), ["applied"]);
+  await store.close();
 }
 
 async function until(condition: () => Promise<boolean>): Promise<void> {
@@ -155,6 +170,18 @@ describe("the command line", () => {
     assert.match(barrier.out, /^applied 0001-barrier\n/);
     assert.deepEqual(await tripact(["list"]), { exit: EXIT.ok, out: "no transactions\n", err: "" });
     assert.equal((await tripact(["list", "--state", "parked"])).out, "no transactions are parked\n");
+  });
+
+  test("finds out that an owner has died, although its row still says that it lives", async () => {
+    await abandon("orphan");
+    assert.match((await tripact(["show", "orphan"])).out, /driven by victim\//);
+    // A free lock proves death only after half a second of looking.
+    const cancelled = await tripact(["cancel", "orphan", "--wait-ms", "1500"]);
+    assert.equal(cancelled.exit, EXIT.waiting, cancelled.err);
+    assert.match(cancelled.out, /not taken up yet: nobody alive owns it/);
+    const next = await coordinator("worker-0");
+    await until(async () => (await next.outcome("orphan")).kind === "rolled-back");
+    await next.stop();
   });
 });
 

@@ -47,6 +47,11 @@ const refuse = async (call: ParticipantCall): Promise<unknown> =>
 const later = (): never => {
   throw new Pending({ retryAfterMs: 60_000 });
 };
+let hanging = Promise.withResolvers<void>();
+const hang = async (): Promise<void> => {
+  hanging.resolve();
+  await new Promise(() => undefined);
+};
 const participants = createServer(
   participantHandler({
     secrets: [secret],
@@ -55,6 +60,7 @@ const participants = createServer(
       "/wallet": { try: effect, confirm: effect, cancel: effect },
       "/empty": { action: refuse, compensate: effect },
       "/bank": { action: later, compensate: effect },
+      "/tar": { action: hang, compensate: effect },
     },
   }),
 ).listen(0, "127.0.0.1");
@@ -275,6 +281,31 @@ describe("tripact serve, stopped by a signal", () => {
       await second?.process.killWhole();
     }
   });
+
+  test("says that it is not ready while calls in flight end, and exits at once at the second signal", async () => {
+    hanging = Promise.withResolvers();
+    const server = await serve();
+    try {
+      await ask(server.origin, "POST", "/v1/transactions", { gid: "order-9", plan: { groups: [[{ ...hold, participant: at("/tar") }]] } });
+      await hanging.promise;
+      server.process.kill("SIGTERM");
+      await untilNotReady(server.origin);
+      const late = await ask(server.origin, "POST", "/v1/transactions", { gid: "order-10", plan: purchase });
+      assert.deepEqual([late.status, late.body["code"], late.headers["retry-after"]], [503, "stopped", "1"]);
+      server.process.kill("SIGTERM");
+      assert.deepEqual(await server.process.waitForExit(), { code: EXIT.failed, signal: null });
+    } finally {
+      await server.process.killWhole();
+    }
+  });
+
+  async function untilNotReady(origin: string): Promise<void> {
+    for (let tries = 0; tries < 500; tries += 1) {
+      if ((await ask(origin, "GET", "/v1/ready")).status === 503) return;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    throw new Error("it stayed ready");
+  }
 
   /** The participant has said "not yet": no call is in flight. */
   async function untilPending(origin: string, gid: string): Promise<void> {

@@ -13,8 +13,11 @@ export type Answer =
   | { readonly kind: "key-reused"; readonly detail: string }
   | { readonly kind: "pause"; readonly reason: string };
 
-/** What is asked of a branch. `compensate` undoes a saga's `action`; `cancel` undoes a `try`. `wake` ends a timer. */
-export type Op = "action" | "compensate" | "try" | "confirm" | "cancel" | "wake";
+/**
+ * What is asked of a branch. `compensate` undoes a saga's `action`; `cancel` undoes a `try`. `wake` ends a timer, and never leaves the
+ * coordinator. `forget` is no part of any transaction: it tells a participant, in batches, which gids have ended for good.
+ */
+export type Op = "action" | "compensate" | "try" | "confirm" | "cancel" | "wake" | "forget";
 
 /** `barrier`: a refusal is recorded there, so it surely did not happen. `unguarded`: only the first, only attempt's refusal is sure. */
 export type Guard = "barrier" | "unguarded";

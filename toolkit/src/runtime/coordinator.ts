@@ -6,6 +6,7 @@ import type { JournalRecord, Store, Topic, Verdict } from "../stores/store.ts";
 import { Bulkhead } from "./calls/bulkhead.ts";
 import type { Clock } from "./clock.ts";
 import type { Directory } from "./calls/directory.ts";
+import { Forgetting } from "./calls/forgetting.ts";
 import { Engine } from "./engine.ts";
 import { GroupCommit } from "./journal/group-commit.ts";
 import type { Letter } from "./letters.ts";
@@ -36,6 +37,7 @@ export class Coordinator {
   readonly #commits: GroupCommit;
   readonly #recovery: Recovery;
   readonly #engine: Engine;
+  readonly #forgetting: Forgetting;
   #cancelPoll: (() => void) | undefined;
   #stopping = false;
   #onIdle: (() => void) | undefined;
@@ -57,6 +59,7 @@ export class Coordinator {
       onOpen: () => this.#resume(),
       onHeard: (heard) => this.#heard(heard),
     });
+    this.#forgetting = new Forgetting(directory, clock, tuning);
     const owner = (): string => this.#ownership.incarnation;
     const mayWrite = (): boolean => this.#ownership.mayWrite();
     this.#commits = new GroupCommit({
@@ -125,6 +128,7 @@ export class Coordinator {
       });
     }
     this.#commits.stop();
+    this.#forgetting.flush();
     for (const live of [...this.#lives.values()]) this.#forget(live, "this node stops");
     await this.#ownership.stop();
     store.membership.announce("work");
@@ -210,6 +214,11 @@ export class Coordinator {
     }
   }
 
+  /** Work is about to be committed by somebody else's transaction: look for it soon, a few times. */
+  expectWork(): void {
+    for (const ms of [5, 20, 60, 150, 400]) this.#parts.clock.after(ms, () => this.#sweep());
+  }
+
   #admit(): void {
     const { tuning, store } = this.#parts;
     if (this.#stopping) throw new TripactError("stopped", "This node is stopping and takes no new work.", { hint: "Send it to another node." });
@@ -283,7 +292,9 @@ export class Coordinator {
       if (live.ended) stages.push("ended");
       this.#watchers.reached(live.gid, stages, outcomeOf(live.gid, state));
     }
-    if (live.ended) this.#forget(live, "it has ended");
+    if (!live.ended) return;
+    this.#forgetting.add(live.gid, state);
+    this.#forget(live, "it has ended");
   }
 
   /** Out of memory, and whoever still waits looks elsewhere. */

@@ -27,6 +27,8 @@ export const DEFAULTS = {
   openMax: 20_000,
   /** Rows in one flush: beyond some hundreds a statement gains nothing and delays its first row. */
   batchMax: 1_000,
+  /** One flush at a time makes the largest groups: what gets ready meanwhile shares the next commit. More is for measuring that. */
+  flushesMax: 1,
   /** A takeover is claimed in slices, so that no claim locks the journal for long. */
   claimSlice: 500,
   /** Retry hint in `overloaded`. */
@@ -36,6 +38,9 @@ export const DEFAULTS = {
   /** Unknown ends in a row after which a participant gets a pause, and how long. A pause spends no attempts. */
   breakerAfter: 20,
   breakerPauseMs: 1_000,
+  /** Ended transactions are told to participants in batches of this size, or after this time. */
+  forgetBatch: 500,
+  forgetEveryMs: 10_000,
   payloadBytesMax: DEFAULT_PAYLOAD_BYTES_MAX,
   /** How long `stop()` lets calls in flight end before it hands over. */
   stopWithinMs: 5_000,

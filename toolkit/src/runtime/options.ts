@@ -21,6 +21,7 @@ export function tune(options: TuningOptions = {}): Tuning {
   demand(tuning.retry.maxAttempts >= 1, "retry.maxAttempts", "at least 1");
   demand(tuning.retry.factor >= 1, "retry.factor", "at least 1");
   demand(tuning.batchMax >= 1, "batchMax", "at least 1");
+  demand(tuning.flushesMax >= 1, "flushesMax", "at least 1");
   demand(tuning.retention.barrierMs >= 2 * tuning.callLifeMs, "retention.barrierMs", `at least twice callLifeMs (${tuning.callLifeMs})`);
   demand(tuning.retention.headersMs >= tuning.retention.entriesMs, "retention.headersMs", `at least entriesMs (${tuning.retention.entriesMs})`);
   return tuning;

@@ -13,7 +13,7 @@ export interface ArrivedCall extends Call {
 }
 
 /** The participant that an adapter puts behind its transport: TCC and saga ops side by side. `undefined` is no result. */
-export type ConformanceOps = { readonly [op in Exclude<Op, "wake">]: (call: ArrivedCall) => Promise<Json | undefined> };
+export type ConformanceOps = { readonly [op in Exclude<Op, "wake" | "forget">]: (call: ArrivedCall) => Promise<Json | undefined> };
 
 export interface OpenTransport {
   readonly transport: Transport;

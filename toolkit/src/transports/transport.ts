@@ -26,7 +26,12 @@ export interface Call {
 export interface TransportFeatures {
   /** The participant runs in this process: no serialisation, no signature. */
   readonly inProcess: boolean;
+  /** The participant takes `forget` calls: it keeps barrier rows. */
+  readonly forgets?: boolean;
 }
+
+/** The gid of a `forget` call, whose payload holds those that it is about. */
+export const FORGET_GID = "tripact.forget";
 
 /**
  * Carries calls to participants. It never throws for a participant's behaviour: a timeout, a reset, a 5xx, an unparsable answer are

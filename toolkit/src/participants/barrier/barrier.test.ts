@@ -6,7 +6,7 @@ import { TripactError } from "../../protocol/errors.ts";
 import { Pause, Refused } from "../../protocol/outcome.ts";
 import type { Op } from "../../protocol/outcome.ts";
 import type { SqlExecutor } from "../../stores/sql.ts";
-import { callHeaders } from "../../transports/http/call-headers.ts";
+import { callHeaders } from "../../transports/call-headers.ts";
 import { migrateBarrier } from "../migrate.ts";
 import { pgTransactions } from "../transaction.ts";
 import { resultOf } from "./answer.ts";

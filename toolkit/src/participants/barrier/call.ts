@@ -3,7 +3,7 @@ import { checkBranch, checkGid } from "../../protocol/ids.ts";
 import { fingerprint } from "../../protocol/json.ts";
 import type { Json } from "../../protocol/json.ts";
 import type { Op } from "../../protocol/outcome.ts";
-import { readCallHeaders } from "../../transports/http/call-headers.ts";
+import { readCallHeaders } from "../../transports/call-headers.ts";
 import { misuse } from "../guard.ts";
 
 /** What the barrier needs of a call: a transport's `Call` and a flow's branch both fit; `callOf(headers)` makes one of HTTP headers. */
@@ -84,6 +84,7 @@ function stepOf(op: Op): Step {
     case "compensate":
       return { kind: "undo", op, forward: "action" };
     case "wake":
+    case "forget":
       throw notAnOp(op);
     default:
       throw notAnOp(op satisfies never);

@@ -10,12 +10,16 @@ export interface DirectoryOptions {
   readonly resolve?: (target: string) => Participant | undefined;
 }
 
+/** Resolved participants hold connections: no more of them are kept than this, the oldest goes first. */
+const RESOLVED_MAX = 1_000;
 const NAME = /^[\w.:-]{1,128}$/;
 
 /** What this node can run and reach. Checked once, at start. */
 export class Directory {
   readonly #definitions = new Map<string, Runnable>();
   readonly #participants = new Map<string, Participant>();
+  /** In order of use. */
+  readonly #resolved = new Map<string, Participant>();
   readonly #resolve: (target: string) => Participant | undefined;
 
   constructor(options: DirectoryOptions) {
@@ -42,8 +46,15 @@ export class Directory {
   participant(target: string): Participant | undefined {
     const known = this.#participants.get(target);
     if (known !== undefined) return known;
-    const resolved = this.#resolve(target);
-    if (resolved !== undefined) this.#participants.set(target, resolved);
+    const resolved = this.#resolved.get(target) ?? this.#resolve(target);
+    if (resolved === undefined) return undefined;
+    this.#resolved.delete(target);
+    this.#resolved.set(target, resolved);
+    for (const [oldest, participant] of this.#resolved) {
+      if (this.#resolved.size <= RESOLVED_MAX) break;
+      this.#resolved.delete(oldest);
+      participant.transport.close().catch(() => undefined);
+    }
     return resolved;
   }
 

@@ -14,7 +14,7 @@ export interface CommitSink {
 
 /**
  * Group commit: every transition that gets ready while a flush is in flight goes in the next one, as one statement. One flush at a
- * time. A flush whose fate is unknown is written again, the same batch under the same flush id, until the journal answers.
+ * time (`flushesMax`). A flush whose fate is unknown is written again, the same batch under the same flush id, until the journal answers.
  */
 export class GroupCommit {
   readonly #journal: Journal;
@@ -25,7 +25,7 @@ export class GroupCommit {
   readonly #sink: CommitSink;
   readonly #notify: Notify;
   readonly #dirty = new Set<Live>();
-  #running = false;
+  #running = 0;
   #stopped = false;
 
   constructor(parts: { journal: Journal; owner: () => string; mayWrite: () => boolean; clock: Clock; tuning: Tuning; sink: CommitSink; notify: Notify }) {
@@ -53,8 +53,8 @@ export class GroupCommit {
 
   /** Starts a flush in a turn of its own, so that what is asked for in this turn goes along. */
   kick(): void {
-    if (this.#running || this.#stopped || this.#dirty.size === 0) return;
-    this.#running = true;
+    if (this.#running >= this.#tuning.flushesMax || this.#stopped || this.#dirty.size === 0) return;
+    this.#running += 1;
     this.#clock.turn(() => {
       this.#loop().catch((error: unknown) => this.#notify({ kind: "bug", where: "group commit", error: textOf(error) }));
     });
@@ -68,7 +68,7 @@ export class GroupCommit {
     try {
       for (let batch = this.#take(); batch.length > 0; batch = this.#take()) await this.#flush(batch);
     } finally {
-      this.#running = false;
+      this.#running -= 1;
     }
     // Some wait for their flow's reaction, which comes within this turn.
     if (this.#dirty.size > 0 && this.#mayWrite()) this.#clock.turn(() => this.kick());

@@ -6,7 +6,7 @@ import type { Call, Transport } from "../transport.ts";
 import { allowedHosts, guardedLookup } from "./allowed-hosts.ts";
 import type { AllowHosts, Destination } from "./allowed-hosts.ts";
 import { unknown } from "./answers.ts";
-import { callHeaders, echoOf } from "./call-headers.ts";
+import { callHeaders, echoOf } from "../call-headers.ts";
 import { abortFailure, exchange } from "./exchange.ts";
 import type { ExchangeLimits } from "./exchange.ts";
 import { HTTP_DEFAULTS, limit } from "./limits.ts";
@@ -51,7 +51,7 @@ export function httpTransport(options: HttpTransportOptions): Transport {
   let closed = false;
 
   return {
-    features: { inProcess: false },
+    features: { inProcess: false, forgets: true },
     async call(call, signal) {
       if (closed) return unknown("closed", "this transport was closed");
       if (signal.aborted) return unknown(abortFailure(signal), "given up before it was sent");

@@ -9,7 +9,7 @@ import { sampleCall } from "../conformance.ts";
 import type { Call } from "../transport.ts";
 import { httpTransport, participantHandler } from "./index.ts";
 import type { ParticipantCall, ParticipantHandlerOptions } from "./index.ts";
-import { callHeaders } from "./call-headers.ts";
+import { callHeaders } from "../call-headers.ts";
 import { sign, signingKey } from "./signature.ts";
 
 const oldSecret = "the secret of last year";

@@ -4,8 +4,8 @@ import { DEFAULT_PAYLOAD_BYTES_MAX } from "../../protocol/json.ts";
 import type { Call } from "../transport.ts";
 import { toWire, unknown } from "./answers.ts";
 import type { WireAnswer } from "./answers.ts";
-import { echoOf, isRemoteOp } from "./call-headers.ts";
-import type { RemoteOp } from "./call-headers.ts";
+import { echoOf, isRemoteOp } from "../call-headers.ts";
+import type { RemoteOp } from "../call-headers.ts";
 import { execute } from "./execute.ts";
 import type { ParticipantOp } from "./execute.ts";
 import { HTTP_DEFAULTS, limit } from "./limits.ts";
@@ -13,7 +13,10 @@ import { receive } from "./receive.ts";
 import type { Admission } from "./receive.ts";
 import { signingKey } from "./signature.ts";
 
-/** A saga step offers `action` and `compensate`, a TCC participant `try`, `confirm` and `cancel`. */
+/**
+ * A saga step offers `action` and `compensate`, a TCC participant `try`, `confirm` and `cancel`. `forget` is optional, and comes in
+ * batches: the gids in its payload (`{ gids }`) have ended, `barrier.forget(db, gids)` may mark their rows.
+ */
 export type ParticipantRoute = { readonly [op in RemoteOp]?: ParticipantOp };
 
 export interface ParticipantHandlerOptions {
@@ -115,7 +118,7 @@ function checkRoute([path, route]: [string, ParticipantRoute]): [string, Partici
   }
   const stranger = Object.keys(route).find((name) => !isRemoteOp(name));
   if (stranger === undefined && Object.keys(route).length > 0) return [path, route];
-  throw new TripactError("invalid-option", "A participant has ops among action, compensate, try, confirm and cancel.", {
+  throw new TripactError("invalid-option", "A participant has ops among action, compensate, try, confirm, cancel and forget.", {
     where: `routes: ${path}${stranger === undefined ? "" : `: ${stranger}`}`,
   });
 }

@@ -8,5 +8,5 @@ export type { ParticipantHandler, ParticipantHandlerOptions, ParticipantRoute } 
 export type { ParticipantCall, ParticipantOp } from "./execute.ts";
 export type { AllowHosts } from "./allowed-hosts.ts";
 export type { Failure } from "./exchange.ts";
-export { callHeaders, readCallHeaders } from "./call-headers.ts";
-export type { CallHead, CallHeaders } from "./call-headers.ts";
+export { callHeaders, readCallHeaders } from "../call-headers.ts";
+export type { CallHead, CallHeaders } from "../call-headers.ts";

@@ -4,8 +4,8 @@ import type { Json } from "../../protocol/json.ts";
 import type { Answer } from "../../protocol/outcome.ts";
 import type { Call } from "../transport.ts";
 import { isObject, parse, unknown } from "./answers.ts";
-import { readCallHeaders } from "./call-headers.ts";
-import type { CallHead, RemoteOp } from "./call-headers.ts";
+import { readCallHeaders } from "../call-headers.ts";
+import type { CallHead, RemoteOp } from "../call-headers.ts";
 import { verify } from "./signature.ts";
 import type { SigningKey } from "./signature.ts";
 

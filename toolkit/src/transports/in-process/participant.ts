@@ -12,6 +12,8 @@ interface Common {
   /** For participants without the barrier. Without it, the ops are taken to run under a barrier. */
   readonly unguarded?: Lookup;
   readonly timeoutMs?: number;
+  /** These transactions have ended: `barrier.forget(db, gids)` may mark their rows. Comes in batches, now and then, and may be lost. */
+  forget?(gids: readonly string[]): unknown;
 }
 
 export interface SagaOps<In, Out> extends Common {
@@ -43,7 +45,7 @@ export function participant<In, Out>(ops: SagaOps<In, Out> | TccOps<In, Out>): P
 
 export function inProcessTransport<In, Out>(ops: SagaOps<In, Out> | TccOps<In, Out>): Transport {
   return {
-    features: { inProcess: true },
+    features: { inProcess: true, forgets: ops.forget !== undefined },
     async call(call: Call, signal: AbortSignal): Promise<Answer> {
       const run = operation(ops, call.op);
       if (run === undefined) return { kind: "pause", reason: `this participant has no ${call.op}` };
@@ -78,6 +80,7 @@ type Operation<In, Out> = (call: OpCall, input: In, result: Out) => unknown;
 
 function operation<In, Out>(ops: SagaOps<In, Out> | TccOps<In, Out>, op: Op): Operation<In, Out> | undefined {
   if (op === "wake") return undefined;
+  if (op === "forget") return (call) => ops.forget?.((call.payload as { readonly gids: readonly string[] }).gids);
   if ("try" in ops) return op === "try" || op === "confirm" || op === "cancel" ? ops[op].bind(ops) : undefined;
   return op === "action" || op === "compensate" ? ops[op].bind(ops) : undefined;
 }

@@ -1,7 +1,7 @@
-import { TripactError } from "../../protocol/errors.ts";
-import { branchKey, checkBranch, checkGid } from "../../protocol/ids.ts";
-import type { Op } from "../../protocol/outcome.ts";
-import type { Call } from "../transport.ts";
+import { TripactError } from "../protocol/errors.ts";
+import { branchKey, checkBranch, checkGid } from "../protocol/ids.ts";
+import type { Op } from "../protocol/outcome.ts";
+import type { Call } from "./transport.ts";
 
 /**
  * What a call says in its headers. Names are percent-encoded (`encodeURIComponent`), because a gid may be in any script and a header
@@ -15,7 +15,7 @@ export type CallHead = Omit<Call, "payload" | "forwardResult">;
 /** A timer's `wake` never leaves the coordinator. */
 export type RemoteOp = Exclude<Op, "wake">;
 
-const OPS: readonly string[] = ["action", "compensate", "try", "confirm", "cancel"] satisfies RemoteOp[];
+const OPS: readonly string[] = ["action", "compensate", "try", "confirm", "cancel", "forget"] satisfies RemoteOp[];
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 export function isRemoteOp(name: string): name is RemoteOp {

@@ -1,5 +1,5 @@
-import type { Clock } from "../src/runtime/clock.ts";
 import type { Random } from "./random.ts";
+import type { Process } from "./process.ts";
 
 interface Task {
   readonly atMs: number;
@@ -9,18 +9,23 @@ interface Task {
   cancelled: boolean;
 }
 
+/** Tasks that share one turn of Node's event loop: the loop's own poll costs more than a task. */
+const TASKS_A_TURN = 64;
+
 /**
- * Virtual time. Time moves only when no microtask is pending: each task runs in a macrotask of its own, and what it resolves is done
+ * Virtual time. It moves only when no microtask is pending: each task runs in a macrotask of its own, and what it resolves is done
  * before the next. Two runs of one seed therefore do the same things in the same order.
  */
 export class World {
   readonly random: Random;
   readonly trace: string[] = [];
   nowMs = 0;
-  #order = 0;
-  #tasks: Task[] = [];
-  /** Cancelled tasks may stay in the heap; this many are real. */
   steps = 0;
+  /** Asked before time moves: while somebody does real work (real I/O in a participant), time waits. */
+  mayMove: () => boolean = () => true;
+  #order = 0;
+  /** A binary heap; cancelled tasks stay in it until they come up. */
+  readonly #tasks: Task[] = [];
 
   constructor(random: Random) {
     this.random = random;
@@ -43,10 +48,37 @@ export class World {
     return this.at(this.nowMs + ms, process, run);
   }
 
-  /** Runs until `done`, or until nothing is left, or past `untilMs`. True if `done`. */
-  async run(done: () => boolean, untilMs: number): Promise<boolean> {
+  /** Runs until `done`, or until nothing is left, or past `untilMs`. True if `done`. Throws what a task throws. */
+  run(done: () => boolean, untilMs: number): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      let over = false;
+      const next = (): void => {
+        if (over) return;
+        try {
+          const end = this.#next(done, untilMs);
+          if (end === undefined) return;
+          over = true;
+          resolve(end);
+        } catch (error) {
+          over = true;
+          reject(error);
+        }
+      };
+      // Immediates of one phase run one by one, with all microtasks of each done before the next.
+      const turn = (): void => {
+        if (over) return;
+        for (let slot = 0; slot < TASKS_A_TURN; slot += 1) setImmediate(next);
+        setImmediate(turn);
+      };
+      turn();
+    });
+  }
+
+  /** Runs one task. Undefined: there is more to do. */
+  #next(done: () => boolean, untilMs: number): boolean | undefined {
+    if (done()) return true;
+    if (!this.mayMove()) return undefined;
     for (;;) {
-      if (done()) return true;
       const task = this.#pop();
       if (task === undefined || task.atMs > untilMs) return false;
       if (task.cancelled || task.process?.dead === true) continue;
@@ -58,7 +90,7 @@ export class World {
       this.nowMs = task.atMs;
       this.steps += 1;
       task.run();
-      await new Promise<void>((resolve) => setImmediate(resolve));
+      return undefined;
     }
   }
 
@@ -97,38 +129,4 @@ export class World {
 function before(a: Task | undefined, b: Task | undefined): boolean {
   if (a === undefined || b === undefined) return a !== undefined;
   return a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
-}
-
-/** One incarnation of an operating system process: it may be stopped, and it may die; a dead one never runs again. */
-export class Process {
-  readonly name: string;
-  readonly world: World;
-  dead = false;
-  pausedUntilMs = 0;
-  /** How far this machine's wall clock is off. */
-  skewMs = 0;
-
-  constructor(world: World, name: string) {
-    this.world = world;
-    this.name = name;
-  }
-
-  readonly clock: Clock = {
-    nowMs: () => this.world.nowMs,
-    wallMs: () => 1_700_000_000_000 + this.world.nowMs + this.skewMs,
-    after: (ms, then) => this.world.after(Math.max(ms, 0), this, then),
-    turn: (then) => {
-      this.world.after(0, this, then);
-    },
-    random: () => this.world.random.next(),
-    uuid: () => this.world.random.uuid(),
-  };
-
-  /** A promise that never settles once this process is dead: nothing of it goes on. */
-  async io<T>(delayMs: number, work: () => T | Promise<T>, backMs: number): Promise<T> {
-    await new Promise<void>((resolve) => this.world.after(delayMs, undefined, resolve));
-    const result = await work();
-    await new Promise<void>((resolve) => this.world.after(backMs, this, resolve));
-    return result;
-  }
 }
