@@ -1,7 +1,7 @@
 /**
  * The coordinator of one node: owns the transactions that it drives, lets new ones in, and answers for those that others drive.
  */
-import { Abandoned, ConflictingGid, NeverStarted, Overloaded, textOf, TripactError } from "../protocol/errors.ts";
+import { ConflictingGid, NeverStarted, Overloaded, textOf, TripactError } from "../protocol/errors.ts";
 import type { JournalRecord, Store, Topic, Verdict } from "../stores/store.ts";
 import { Bulkhead } from "./calls/bulkhead.ts";
 import type { Clock } from "./clock.ts";
@@ -9,6 +9,8 @@ import type { Directory } from "./calls/directory.ts";
 import { Forgetting } from "./calls/forgetting.ts";
 import { Engine } from "./engine.ts";
 import { GroupCommit } from "./journal/group-commit.ts";
+import { Mailbox } from "./journal/mailbox.ts";
+import { Pruning } from "./journal/pruning.ts";
 import type { Letter } from "./letters.ts";
 import { Live, type Identity } from "./live.ts";
 import type { Notify } from "./notices.ts";
@@ -38,11 +40,11 @@ export class Coordinator {
   readonly #recovery: Recovery;
   readonly #engine: Engine;
   readonly #forgetting: Forgetting;
+  readonly #mailbox: Mailbox;
+  readonly #pruning: Pruning;
   #cancelPoll: (() => void) | undefined;
   #stopping = false;
   #onIdle: (() => void) | undefined;
-  #mailRunning = false;
-  #mailAgain = false;
 
   constructor(parts: CoordinatorParts) {
     this.#parts = parts;
@@ -80,9 +82,21 @@ export class Coordinator {
       owner,
       commits: this.#commits,
       bulkhead: new Bulkhead(clock, tuning, (participant, pauseMs) => notify({ kind: "participant-paused", participant, pauseMs })),
-      mayCall: () => this.#ownership.mayCall(),
+      mayCall: () => !this.#stopping && this.#ownership.mayCall(),
       onVerdict: (live, verdict) => this.#verdict(live, verdict),
       onDurable: (live) => this.#durable(live),
+    });
+    this.#pruning = new Pruning(store.journal, clock, tuning, notify);
+    this.#mailbox = new Mailbox({
+      journal: store.journal,
+      owner,
+      mayRead: () => mayWrite() && !this.#stopping,
+      limit: tuning.batchMax,
+      notify,
+      deliver: ({ gid, body, n }) => {
+        const live = this.#lives.get(gid);
+        if (live !== undefined) this.#engine.deliver(live, JSON.parse(body) as Letter, n);
+      },
     });
     this.#recovery = new Recovery({
       journal: store.journal,
@@ -193,7 +207,7 @@ export class Coordinator {
     }
     const verdict = await this.#parts.store.journal.post(gid, JSON.stringify(letter));
     if (verdict.kind === "posted") {
-      if (verdict.owner === this.#ownership.incarnation) this.#readMail();
+      if (verdict.owner === this.#ownership.incarnation) this.#mailbox.read();
       else this.#parts.store.membership.announce("mail");
     }
     return verdict.kind;
@@ -301,7 +315,7 @@ export class Coordinator {
   #forget(live: Live, why: string): void {
     this.#engine.drop(live, why);
     if (this.#lives.get(live.gid) === live) this.#lives.delete(live.gid);
-    this.#watchers.gone(live.gid, () => new Abandoned(live.gid, why));
+    this.#watchers.gone(live.gid, () => new TripactError("store-unknown", `Nobody here knows whether it started: ${why}.`, { where: live.gid, hint: "Start again with the same gid and input, or ask outcome(gid)." }));
     if (this.#onIdle !== undefined && !this.#busy()) this.#onIdle();
   }
 
@@ -314,11 +328,11 @@ export class Coordinator {
     for (const live of this.#lives.values()) this.#engine.step(live);
     this.#commits.kick();
     this.#sweep();
-    this.#readMail();
+    this.#mailbox.read();
   }
 
   #heard(heard: Topic | "lost" | "back"): void {
-    if (heard === "mail") this.#readMail();
+    if (heard === "mail") this.#mailbox.read();
     else if (heard === "work") this.#sweep();
   }
 
@@ -331,32 +345,10 @@ export class Coordinator {
     this.#cancelPoll = this.#parts.clock.after(this.#parts.tuning.pollEveryMs, () => {
       if (this.#stopping) return;
       this.#sweep();
-      this.#readMail();
+      this.#mailbox.read();
+      this.#pruning.tick();
       this.#pollLater();
     });
-  }
-
-  #readMail(): void {
-    this.#mailAgain = true;
-    if (this.#mailRunning) return;
-    this.#mailRunning = true;
-    this.#readAllMail()
-      .catch((error: unknown) => this.#parts.notify({ kind: "store", error: textOf(error) }))
-      .finally(() => {
-        this.#mailRunning = false;
-      });
-  }
-
-  async #readAllMail(): Promise<void> {
-    while (this.#mailAgain && !this.#stopping && this.#ownership.mayWrite()) {
-      this.#mailAgain = false;
-      const limit = this.#parts.tuning.batchMax;
-      const mails = await this.#parts.store.journal.mail(this.#ownership.incarnation, limit);
-      for (const mail of mails) {
-        const live = this.#lives.get(mail.gid);
-        if (live !== undefined) this.#engine.deliver(live, JSON.parse(mail.body) as Letter, mail.n);
-      }
-    }
   }
 
   #busy(): boolean {

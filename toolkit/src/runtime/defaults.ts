@@ -38,6 +38,9 @@ export const DEFAULTS = {
   /** Unknown ends in a row after which a participant gets a pause, and how long. A pause spends no attempts. */
   breakerAfter: 20,
   breakerPauseMs: 1_000,
+  /** What retention no longer asks for is deleted in batches of this size, so that no deletion holds anybody up. */
+  pruneBatch: 1_000,
+  pruneEveryMs: 60_000,
   /** Ended transactions are told to participants in batches of this size, or after this time. */
   forgetBatch: 500,
   forgetEveryMs: 10_000,

@@ -201,13 +201,12 @@ export class Engine {
     live.flights.set(branch.name, flight);
     this.parts.bulkhead.enter(key, () => {
       if (live.gone || live.flights.get(branch.name) !== flight) return this.parts.bulkhead.leave(key, "unused");
-      this.#ask(live, branch, op, code, flight).then(
-        (answer) => {
+      this.#ask(live, branch, op, code, flight)
+        .then((answer) => {
           this.parts.bulkhead.leave(key, answer?.kind === "unknown" ? "unknown" : "answered");
           if (answer !== undefined) this.#answered(live, branch.name, op, flight, answer);
-        },
-        (error: unknown) => this.parts.notify({ kind: "bug", where: `call of ${live.gid}/${branch.name}`, error: textOf(error) }),
-      );
+        })
+        .catch((error: unknown) => this.parts.notify({ kind: "bug", where: `call of ${live.gid}/${branch.name}`, error: textOf(error) }));
     });
     return true;
   }

@@ -41,6 +41,7 @@ export class Ownership {
   /** Somebody may have been told to wait; tell them when it is over. */
   #closed = true;
   #stopped = false;
+  #rejoining: Promise<void> | undefined;
   #unlisten: (() => void) | undefined;
   readonly #cancels = new Map<string, () => void>();
 
@@ -98,20 +99,18 @@ export class Ownership {
       this.#closed = true;
       this.#parts.notify({ kind: "session-lost" });
     } else if (heard === "back" && this.#state === "lost") {
-      this.#rejoin();
+      // The next beat would do the same; this is only sooner.
+      this.#beat().catch((error: unknown) => this.#parts.notify({ kind: "store", error: textOf(error) }));
     }
     this.#parts.onHeard(heard);
   }
 
-  #rejoin(): void {
-    this.#join()
-      .then(() => this.#beat())
-      .catch((error: unknown) => {
-        this.#parts.notify({ kind: "store", error: textOf(error) });
-        this.#later("rejoin", this.#parts.tuning.beatEveryMs, () => {
-          if (this.#state === "lost") this.#rejoin();
-        });
-      });
+  /** One attempt at a time, whoever asks first. */
+  #rejoin(): Promise<void> {
+    this.#rejoining ??= this.#join().finally(() => {
+      this.#rejoining = undefined;
+    });
+    return this.#rejoining;
   }
 
   /** Takes our lock, again after a lost session. Fenced meanwhile: we begin anew, as somebody else. */
@@ -141,6 +140,8 @@ export class Ownership {
   /** Raises our counter and looks at everybody's. */
   async #beat(): Promise<void> {
     const { membership, clock } = this.#parts;
+    if (this.#state === "lost") await this.#rejoin();
+    if (this.#stopped) return;
     this.#beatAskedMs = clock.nowMs();
     const { incarnation } = this;
     const nodes = await membership.beat(incarnation);
