@@ -38,8 +38,6 @@ export class Waits {
 
   #begin<T>(key: string, work: () => Promise<T>): Promise<T> {
     const going = work().finally(() => this.#going.delete(key));
-    // Whoever waits hears of it; when everybody has given up, nobody has to.
-    going.catch(() => undefined);
     this.#going.set(key, going);
     return going;
   }

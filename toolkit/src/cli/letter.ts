@@ -1,3 +1,4 @@
+import { userInfo } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readNodes } from "../admin/nodes.ts";
 import type { Letter } from "../runtime/letters.ts";
@@ -13,6 +14,15 @@ export type Delivery =
   | { readonly kind: "waiting"; readonly why: string };
 
 const LOOK_EVERY_MS = 50;
+
+/** Who asks, if nobody says: this shell's user. In a container its number may have no name. */
+export function whoAsks(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return "operator";
+  }
+}
 
 /** Leaves a letter for whoever drives the transaction, and watches it being taken up. No coordinator runs here. */
 export async function deliver(store: Store, gid: string, letter: Letter, waitMs: number): Promise<Delivery> {

@@ -31,6 +31,9 @@ export interface CoordinatorParts {
   readonly nodeName: string;
 }
 
+/** How often a stopping node looks whether its calls have ended. */
+const IDLE_LOOK_MS = 10;
+
 export class Coordinator {
   readonly #parts: CoordinatorParts;
   readonly #lives = new Map<string, Live>();
@@ -44,7 +47,6 @@ export class Coordinator {
   readonly #pruning: Pruning;
   #cancelPoll: (() => void) | undefined;
   #stopping = false;
-  #onIdle: (() => void) | undefined;
 
   constructor(parts: CoordinatorParts) {
     this.#parts = parts;
@@ -135,12 +137,8 @@ export class Coordinator {
     const { clock, tuning, store } = this.#parts;
     this.#cancelPoll?.();
     this.#recovery.stop();
-    if (this.#busy()) {
-      await new Promise<void>((resolve) => {
-        this.#onIdle = resolve;
-        clock.after(tuning.stopWithinMs, resolve);
-      });
-    }
+    const untilMs = clock.nowMs() + tuning.stopWithinMs;
+    while (this.#busy() && clock.nowMs() < untilMs) await new Promise<void>((resolve) => clock.after(IDLE_LOOK_MS, resolve));
     this.#commits.stop();
     this.#forgetting.flush();
     for (const live of [...this.#lives.values()]) this.#forget(live, "this node stops");
@@ -316,7 +314,6 @@ export class Coordinator {
     this.#engine.drop(live, why);
     if (this.#lives.get(live.gid) === live) this.#lives.delete(live.gid);
     this.#watchers.gone(live.gid, () => new TripactError("store-unknown", `Nobody here knows whether it started: ${why}.`, { where: live.gid, hint: "Start again with the same gid and input, or ask outcome(gid)." }));
-    if (this.#onIdle !== undefined && !this.#busy()) this.#onIdle();
   }
 
   #fenced(): void {

@@ -76,7 +76,7 @@ export function outcomeOfHeader(header: JournalHeader): TransactionOutcome {
     case "rolled-back":
       return { kind: "rolled-back", gid, reason: stored.reason ?? { kind: "flow-threw", error: "pruned" }, branches: [] };
     case "mixed":
-      return { kind: "mixed", gid, decision: "result" in stored ? "commit" : "roll-back", branches: [] };
+      return { kind: "mixed", gid, decision: "reason" in stored ? "roll-back" : "commit", branches: [] };
     case "never-started":
       return { kind: "never-started", gid };
     case "forward":

@@ -1,8 +1,7 @@
-import { userInfo } from "node:os";
 import { sentenceOf } from "../../admin/print-timeline.ts";
 import { checkGid } from "../../protocol/ids.ts";
 import { EXIT, type Command } from "../command.ts";
-import { deliver } from "../letter.ts";
+import { deliver, whoAsks } from "../letter.ts";
 import { lookAt } from "./outcome.ts";
 import { storeHelp, storeOptions, withStore } from "../store.ts";
 
@@ -17,7 +16,7 @@ Loses to a decision that is already made. An unknown gid never starts from now o
   positionals: { min: 1, max: 1 },
   async run(args, io) {
     const gid = checkGid(args.positionals[0]);
-    const by = args.text("who") ?? userInfo().username;
+    const by = args.text("who") ?? whoAsks();
     const waitMs = args.whole("wait-ms", 5_000, 0, 600_000);
     return await withStore(args, io, async (store) => {
       const delivery = await deliver(store, gid, { kind: "cancel", by }, waitMs);
