@@ -338,17 +338,6 @@ function claims(stores: () => Stores): void {
     await store.membership.leave(node.incarnation);
   });
 
-  it("note 1: a claim whose reply was lost is repeated under its id, and says again what it took", async () => {
-    const { store, other } = stores();
-    const heir = nodeOf("heir");
-    await other.membership.join(heir);
-    const { owner, gid, definition } = await started(store);
-    const claim = { claimId: randomUUID(), owner: heir.incarnation, from: [owner], runs: [{ definition, version: "1" }], limit: 10 };
-    assert.deepEqual([await other.journal.claim(claim), await other.journal.claim(claim)], [[gid], [gid]]);
-    assert.deepEqual(await other.journal.claim({ ...claim, claimId: randomUUID() }), []);
-    await other.membership.leave(heir.incarnation);
-  });
-
   it("never claims what has ended", async () => {
     const { store, other } = stores();
     const { owner, gid, definition } = await started(store);

@@ -92,6 +92,34 @@ test("migrate is idempotent, and two at once do the work once", async () => {
   }
 });
 
+test("an ordinary role suffices, with no right but to create its schema", async () => {
+  const own = await freshDatabase("role");
+  const admin = new pg.Client({ connectionString: own.url });
+  await admin.connect();
+  await admin.query(`create role ${own.name} login password 'p'`);
+  await admin.query(`grant create on database ${own.name} to ${own.name}`);
+  const url = new URL(own.url);
+  url.username = own.name;
+  url.password = "p";
+  try {
+    await migrate(url.href);
+    const store = await connected(url.href);
+    const node = { incarnation: randomUUID(), name: "ordinary", runs: [] };
+    assert.equal(await store.membership.join(node), true);
+    const start = startOf();
+    assert.deepEqual(await write(store, node.incarnation, [start]), ["applied"]);
+    const { verdict } = (await store.localSql?.run(node.incarnation, async () => "x", () => ({ flushId: randomUUID(), write: entryOf(start.gid, 2) }))) ?? {};
+    assert.equal(verdict, "applied");
+    await store.membership.leave(node.incarnation);
+    await store.close();
+  } finally {
+    await admin.query(`drop owned by ${own.name} cascade`);
+    await admin.query(`drop role ${own.name}`);
+    await admin.end();
+    await own.drop();
+  }
+});
+
 test("an option that makes no sense is refused by name", () => {
   for (const statementTimeoutMs of [-1, 0, 1.5, Number.NaN]) {
     assert.throws(() => postgresStore({ url: database.url, statementTimeoutMs }), { code: "invalid-option", where: "statementTimeoutMs" });

@@ -16,19 +16,53 @@ export const pinnedPlans: readonly string[] = [
 ];
 
 /**
- * Group commit: the whole batch is one statement, prepared once, that counts the rows which it applied. Fence and write are one chain:
- * the update states the precondition of each row, and only what it returns becomes an entry or a message. (Entries inserted from the
- * input, beside a fence that merely reads, would commit for an owner that was replaced meanwhile.) Entries travel through `returning`,
- * because joining them back by gid is quadratic in the batch once hash joins are forbidden. Rows are locked in gid order.
+ * Group commit: the whole batch is one prepared statement that counts the rows which it applied. Fence and write are one chain: the
+ * update states the precondition of each row, and only what it returns becomes an entry or a message. (Entries inserted from the input,
+ * beside a fence that merely reads, would commit for an owner that was replaced meanwhile.) Entries travel through `returning`, because
+ * joining them back by gid is quadratic in the batch once hash joins are forbidden. Rows are locked in gid order.
  */
 export function writeStatement(batch: WriteBatch): Statement {
   const entries = batch.writes.filter((write) => write.kind === "entry");
   const starts = batch.writes.filter((write) => write.kind === "start");
-  return {
-    name: "tripact_write",
-    text: `
-with w as (
-  select * from unnest($3::text[], $4::bigint[], $5::int[], $6::text[], $7::text[], $8::bool[], $9::text[], $10::bool[], $11::text[], $12::int[], $13::bool[], $14::text[])
+  const sends = batch.writes.some(({ messages }) => messages.length > 0);
+  const columns = [...(entries.length > 0 ? entryColumns(entries) : []), ...(starts.length > 0 ? startColumns(starts) : [])];
+  return { ...shapeOf(entries.length > 0, starts.length > 0, sends), values: [batch.owner, batch.flushId, ...columns] };
+}
+
+type Shape = Required<Pick<Statement, "name" | "text">>;
+
+const shapes = new Map<string, Shape>();
+
+/** A flush has what it needs and no more: each part that is there costs some 150 µs a flush, empty or not. */
+function shapeOf(hasEntries: boolean, hasStarts: boolean, sends: boolean): Shape {
+  const name = ["tripact_write", hasEntries ? "entries" : "", hasStarts ? "starts" : "", sends ? "messages" : ""].filter((part) => part !== "").join("_");
+  const known = shapes.get(name);
+  if (known !== undefined) return known;
+  const parts = [
+    ...(hasEntries ? [entriesPart(FIRST_COLUMN)] : []),
+    ...(hasStarts ? [startsPart(FIRST_COLUMN + (hasEntries ? entryTypes.length : 0))] : []),
+    ...(sends ? [messagesPart(hasEntries, hasStarts)] : []),
+  ];
+  const applied = [...(hasEntries ? ["(select count(*) from u)"] : []), ...(hasStarts ? ["(select count(*) from s)"] : [])];
+  const shape = { name, text: `with ${parts.join(", ")}\nselect ${applied.join(" + ")} as applied` };
+  shapes.set(name, shape);
+  return shape;
+}
+
+/** `$1` is the owner, `$2` the flush. */
+const FIRST_COLUMN = 3;
+
+const entryTypes = ["text", "bigint", "int", "text", "text", "bool", "text", "bool", "text", "int", "bool", "text"];
+const startTypes = ["text", "text", "text", "text", "text", "text", "text", "bool", "text", "bool", "text", "text"];
+
+function unnest(types: readonly string[], first: number): string {
+  return `unnest(${types.map((type, index) => `$${first + index}::${type}[]`).join(", ")})`;
+}
+
+function entriesPart(first: number): string {
+  return `
+w as (
+  select * from ${unnest(entryTypes, first)}
     as w (gid, epoch, seq, entry, status, ended, parked, late, outcome, mail_seen, mail_guard, messages)
 ), u as (
   update tripact.transaction t
@@ -40,26 +74,35 @@ with w as (
   returning t.gid, w.seq, w.epoch, w.entry, w.messages
 ), written as (
   insert into tripact.entry (gid, seq, epoch, owner, entry) select gid, seq, epoch, $1, entry from u
-), n as (
-  select * from unnest($15::text[], $16::text[], $17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::bool[], $23::text[], $24::bool[], $25::text[], $26::text[])
+)`;
+}
+
+function startsPart(first: number): string {
+  return `
+n as (
+  select * from ${unnest(startTypes, first)}
     as n (gid, definition, version, input_hash, input, opening, status, ended, parked, late, outcome, messages)
 ), s as (
   insert into tripact.transaction (gid, definition, version, input_hash, input, opening, opening_owner, owner, epoch, seq, flush_id, status, parked, late, outcome, ended_at)
   select gid, definition, version, input_hash, input, opening, $1, $1, 1, 1, $2, status, parked, late, outcome, case when ended then clock_timestamp() end from n
   on conflict (gid) do nothing
   returning gid
-), sent as (
-  select messages from u where messages is not null
-  union all
-  select n.messages from n where n.messages is not null and n.gid = any (array(select gid from s))
-), posted as (
+)`;
+}
+
+/** An insert returns nothing of its input, so the messages of starts are looked up again: they are few. */
+function messagesPart(hasEntries: boolean, hasStarts: boolean): string {
+  const sources = [
+    ...(hasEntries ? ["select messages from u where messages is not null"] : []),
+    ...(hasStarts ? ["select messages from n where messages is not null and gid = any (array(select gid from s))"] : []),
+  ];
+  return `
+sent as (${sources.join(" union all ")}),
+posted as (
   insert into tripact.outbox (id, topic, key, payload, headers)
   select m.id, m.topic, m.key, m.payload, m.headers
     from sent, json_to_recordset(sent.messages::json) as m (id uuid, topic text, key text, payload text, headers text)
-)
-select (select count(*) from u) + (select count(*) from s) as applied`,
-    values: [batch.owner, batch.flushId, ...entryColumns(entries), ...startColumns(starts)],
-  };
+)`;
 }
 
 /**

@@ -24,6 +24,8 @@ const POST_TRIES_MAX = 5;
 export class PostgresJournal implements Journal {
   readonly #connections: JournalConnections;
   readonly #durability: Durability;
+  /** Few: only those whose reply was lost. Asking for all would read every open row of the claimant's at each claim. */
+  readonly #claimsInDoubt = new Set<string>();
 
   constructor(connections: JournalConnections, durability: Durability) {
     this.#connections = connections;
@@ -73,11 +75,18 @@ select ${headerColumns},
    */
   async claim(claim: Claim): Promise<readonly string[]> {
     return this.#connections.recovery.exclusive(async (session) => {
+      if (this.#claimsInDoubt.has(claim.claimId)) {
+        const taken = await claimedUnder(session, claim);
+        this.#claimsInDoubt.delete(claim.claimId);
+        if (taken.length > 0) return taken;
+      }
       try {
         return await claimWith(session, claim, "for update of t");
       } catch (error) {
-        if (!(error instanceof TripactError) || sqlStateOf(error.cause) !== "55P03") throw error;
-        return claimWith(session, claim, "for update of t skip locked");
+        if (!(error instanceof TripactError)) throw error;
+        if (error.code === "store-unknown") this.#claimsInDoubt.add(claim.claimId);
+        if (sqlStateOf(error.cause) !== "55P03") throw error;
+        return await claimWith(session, claim, "for update of t skip locked");
       }
     });
   }
@@ -192,8 +201,7 @@ with recursive owners as (
      and not exists (select from tripact.node n where n.incarnation = o.owner and n.fenced_at is null)
 ), found as (
   select t.gid from tripact.transaction t
-   where t.ended_at is null
-     and (t.owner is null or t.owner = any (array(select owner from dead)) or t.owner = $1 and t.flush_id = $6)
+   where t.ended_at is null and (t.owner is null or t.owner = any (array(select owner from dead)))
      and exists (select from unnest($3::text[], $4::text[]) as runs (definition, version)
                   where runs.definition = t.definition and runs.version = t.version)
      and not exists (select from tripact.node me where me.incarnation = $1 and me.fenced_at is not null)
@@ -212,6 +220,16 @@ returning t.gid`,
     ],
   });
   return rows.map((row) => textIn(row, "gid")).toSorted();
+}
+
+/** What an earlier try of this claim took, when its reply was lost. */
+async function claimedUnder(session: Session, { claimId, owner }: Claim): Promise<readonly string[]> {
+  const { rows } = await session.query({
+    reads: true,
+    text: `select gid from tripact.transaction where owner = $1 and ended_at is null and flush_id = $2 order by gid`,
+    values: [owner, claimId],
+  });
+  return rows.map((row) => textIn(row, "gid"));
 }
 
 async function leaveMail(session: Session, gid: string, body: string): Promise<PostVerdict | undefined> {

@@ -3,8 +3,10 @@ import { randomUUID } from "node:crypto";
 import { after, test } from "node:test";
 import { afterCommand, freshDatabase, startProxy } from "@tripact/testbed";
 import pg from "pg";
+import { TripactError } from "../../protocol/errors.ts";
 import { entryOf, messageOf, readOne, startOf, write } from "../conformance.ts";
 import type { SqlExecutor } from "../sql.ts";
+import { sqlStateOf } from "./outcome.ts";
 import { migrate, postgresStore } from "./store.ts";
 
 const database = await freshDatabase("local_sql");
@@ -101,7 +103,8 @@ test("note 17: the seal waits for a locked header only so long, and takes the bu
   const { owner, gid } = await started();
   await client.query("begin");
   await client.query("select from tripact.transaction where gid = $1 for update", [gid]);
-  await assert.rejects(localSql.run(owner, sell(gid), sealed(gid)), { code: "store-unreachable" });
+  // 55P03: lock_timeout, not the ten seconds of statement_timeout.
+  await assert.rejects(localSql.run(owner, sell(gid), sealed(gid)), (error) => error instanceof TripactError && error.code === "store-unreachable" && sqlStateOf(error.cause) === "55P03");
   await client.query("rollback");
   assert.equal(await sales(gid), 0);
   assert.equal((await localSql.run(owner, sell(gid), sealed(gid))).verdict, "applied");

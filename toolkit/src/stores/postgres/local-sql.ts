@@ -151,7 +151,7 @@ select ${whereAmI} as place, current_setting('synchronous_commit') as level, cur
 /** Runs the business's statements with the driver's own errors; afterwards the transaction is out of its reach. */
 async function business<T>(session: Session, body: (db: SqlExecutor) => Promise<T>): Promise<T> {
   let isOver = false;
-  let refusedStatement: unknown;
+  let refusedStatement: Error | undefined;
   try {
     const result = await body({
       async execute(text, values) {
@@ -159,16 +159,26 @@ async function business<T>(session: Session, body: (db: SqlExecutor) => Promise<
         try {
           return await session.send({ text, values });
         } catch (error) {
-          refusedStatement ??= error;
+          if (error instanceof Error) refusedStatement ??= error;
           throw error;
         }
       },
     });
-    // A transaction in which a statement failed can only roll back (unless a savepoint saved it), whatever the body made of the error.
-    if (refusedStatement !== undefined) await session.send({ text: "select 1" }).catch((error: unknown) => Promise.reject(sqlStateOf(error) === "25P02" ? refusedStatement : error));
+    if (refusedStatement !== undefined && (await isAborted(session))) throw refusedStatement;
     return result;
   } finally {
     isOver = true;
+  }
+}
+
+/** A transaction in which a statement failed can only roll back, unless a savepoint saved it. */
+async function isAborted(session: Session): Promise<boolean> {
+  try {
+    await session.send({ text: "select" });
+    return false;
+  } catch (error) {
+    if (sqlStateOf(error) === "25P02") return true;
+    throw error;
   }
 }
 

@@ -1,4 +1,3 @@
-import { performance } from "node:perf_hooks";
 import { TripactError, textOf } from "../../protocol/errors.ts";
 import type { PgClient, PgModule, PgNotification, PgResult } from "./driver.ts";
 import { endsSession, outcomeOf, spoilsSession, sqlStateOf } from "./outcome.ts";
@@ -37,7 +36,6 @@ const GOODBYE_MS = 1_000;
 
 /** One session with one backend, from connect to its end. Never replaced: see `Connection`. */
 export class Session {
-  readonly bornAtMs: number = performance.now();
   /** Resolves, with the reason, when the session is over. */
   readonly ended: Promise<string>;
   /** The value of `synchronous_commit` that was last set here. */

@@ -1,17 +1,27 @@
-import { after } from "node:test";
-import { freshDatabase } from "@tripact/testbed";
+import { after, test } from "node:test";
+import { freshDatabase, startSystemPostgres } from "@tripact/testbed";
 import type { Store } from "../store.ts";
 import { describeStore } from "../conformance.ts";
+import type { StoreUnderTest } from "../conformance.ts";
 import { migrate, postgresStore } from "./store.ts";
 
 const database = await freshDatabase("store");
 after(() => database.drop());
-await migrate(database.url);
+describeStore("Postgres", () => storeAt(database.url));
 
-describeStore("Postgres", async () => {
+const oldest = await startSystemPostgres();
+if ("notRun" in oldest) {
+  test("the store on the oldest PostgreSQL that we test", (t) => t.skip(oldest.notRun));
+} else {
+  after(() => oldest.remove());
+  describeStore(`PostgreSQL ${oldest.version}`, () => storeAt(oldest.url()));
+}
+
+async function storeAt(url: string): Promise<StoreUnderTest> {
+  await migrate(url);
   const opened: Store[] = [];
   const open = async (): Promise<Store> => {
-    const store = postgresStore({ url: database.url });
+    const store = postgresStore({ url });
     opened.push(store);
     await store.connect();
     return store;
@@ -23,4 +33,4 @@ describeStore("Postgres", async () => {
       await Promise.all(opened.map((store) => store.close()));
     },
   };
-});
+}

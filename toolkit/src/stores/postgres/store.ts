@@ -45,6 +45,7 @@ export function postgresStore(options: PostgresStoreOptions): Store {
 }
 
 const LOCK_TIMEOUT_MS = 2_000;
+const LOCAL_STEP_IDLE_MS = 30_000;
 
 /** Eight connections: flush, recovery, ops, lock, watch, listen, and two for local steps. None is shared, so none waits for another's work. */
 class PostgresStore implements Store {
@@ -85,7 +86,9 @@ class PostgresStore implements Store {
       },
       onBack: () => membership.tellAll(),
     });
-    const pool = [this.#connection("sql 1", []), this.#connection("sql 2", [])];
+    // A stopped process must not keep the business's row locks: whoever takes over runs the same step.
+    const patience = `set idle_in_transaction_session_timeout = ${LOCAL_STEP_IDLE_MS}`;
+    const pool = [this.#connection("sql 1", [patience]), this.#connection("sql 2", [patience])];
     const membership = new PostgresMembership({ lock, watch, listen });
 
     this.journal = new PostgresJournal({ flush, recovery, ops }, this.#durability);
