@@ -58,7 +58,7 @@ test("a stock that is killed in mid-call has reserved once when all is over", as
 
 test("`npm start` tells the story and ends with 0", () => {
   const file = fileURLToPath(new URL("./main.ts", import.meta.url));
-  const { status, stderr } = spawnSync(process.execPath, [...process.execArgv, file], { encoding: "utf8", timeout: 60_000 });
+  const { status, stderr } = spawnSync(process.execPath, [...process.execArgv, file], { encoding: "utf8", timeout: 120_000 });
   assert.equal(status, 0, stderr);
 });
 

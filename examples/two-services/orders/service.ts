@@ -28,7 +28,7 @@ export async function openOrders(databaseUrl: string, addresses: { readonly stoc
     definitions: [purchase],
     participants: [stock, wallet],
     // The default of 5 gives up within a second or so. A service that is restarted takes longer, and is worth waiting for here.
-    retry: { maxAttempts: 12 },
+    retry: { maxAttempts: 20 },
   });
   return { tripact, purchase };
 }

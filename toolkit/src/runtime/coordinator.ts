@@ -264,7 +264,7 @@ export class Coordinator {
   }
 
   /** The header moved on under us although it is ours: a mail, or an entry whose reply was lost. Read it again and go on from there. */
-  #reload(live: Live): void {
+  #reload(live: Live, then: (again: Live) => void = () => undefined): void {
     this.#engine.drop(live, "the journal is read again");
     const { store, clock, tuning, notify } = this.#parts;
     store.journal.read([live.gid]).then(
@@ -272,19 +272,26 @@ export class Coordinator {
         if (this.#lives.get(live.gid) !== live) return;
         const again = record === undefined || record.owner !== this.#ownership.incarnation || record.summary.ended ? undefined : liveOf(record, clock.nowMs(), notify);
         if (again === undefined || record === undefined) this.#forget(live, "another node took over");
-        else this.#adopt(again, record);
+        else {
+          this.#adopt(again, record);
+          then(again);
+        }
       },
       (error: unknown) => {
         notify({ kind: "store", error: textOf(error) });
-        clock.after(tuning.flushRetryMs, () => this.#reload(live));
+        clock.after(tuning.flushRetryMs, () => this.#reload(live, then));
       },
     );
   }
 
+  /** One entry that the database refuses: a start never was; a running transaction is parked where the journal has it. */
   #poisoned(live: Live, error: unknown): void {
-    this.#parts.notify({ kind: "parked", gid: live.gid, reason: "journal-refused", detail: textOf(error) });
-    this.#watchers.fail(live.gid, error);
-    this.#forget(live, "the journal refuses its data");
+    if (live.seq === 0) {
+      this.#watchers.fail(live.gid, error);
+      this.#forget(live, "the journal refuses its data");
+    } else {
+      this.#reload(live, (again) => this.#engine.park(again, "journal-refused", textOf(error)));
+    }
   }
 
   #adopt(live: Live, record: JournalRecord): void {

@@ -276,10 +276,8 @@ export class Engine {
   /** Once it is decided, what the forward phase still has in flight is not waited for, except where no barrier stands behind it. */
   #decided(live: Live): void {
     for (const branch of branchesOf(live.state)) {
-      const flight = live.flights.get(branch.name);
-      if (flight === undefined) continue;
-      flight.controller.abort();
-      if (!("guard" in branch.offer) || branch.offer.guard === "barrier") live.flights.delete(branch.name);
+      // Note 28: without a barrier the undo must not overtake the call: it waits for the answer, or for the call's hard timeout.
+      if (!("guard" in branch.offer) || branch.offer.guard === "barrier") this.#callOff(live, branch.name);
     }
     if (live.state.kind !== "committing" && live.state.kind !== "committed") live.driver?.abandon("the transaction rolls back");
   }
