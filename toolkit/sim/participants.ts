@@ -1,6 +1,7 @@
 import { Refused, type Answer } from "../src/protocol/outcome.ts";
 import type { Call, Transport } from "../src/transports/transport.ts";
 import type { Participant } from "../src/transports/participant.ts";
+import type { Effect } from "../src/testing/effects.ts";
 import type { Faults } from "./faults.ts";
 import type { Process } from "../src/testing/virtual/process.ts";
 import type { World } from "../src/testing/virtual/world.ts";
@@ -8,20 +9,12 @@ import type { Json } from "../src/protocol/json.ts";
 
 type Row = { readonly kind: "done"; readonly result: Json } | { readonly kind: "refused"; readonly code: string };
 
-/** One effect on the participant's data, as its own table would show it. */
-export interface EffectRow {
-  readonly gid: string;
-  readonly branch: string;
-  readonly op: Call["op"];
-  readonly atMs: number;
-}
-
 /**
  * A remote service with a barrier, as a model: rows and effects change together, in one step of virtual time. It may say no, and it may
  * say no now and yes later (stock that comes back), unless the barrier has recorded the refusal.
  */
 export class Service {
-  readonly effects: EffectRow[] = [];
+  readonly effects: Effect[] = [];
   readonly #rows = new Map<string, Row>();
   readonly #world: World;
   readonly #faults: Faults;

@@ -3,7 +3,7 @@ import type { Json, Jsonable } from "../protocol/json.ts";
 import { checkDuration } from "../runtime/options.ts";
 import type { DriverHost, Runnable } from "../runtime/driver.ts";
 import { FlowRun } from "./run.ts";
-import type { Flow } from "./tx.ts";
+import type { Flow, JsonFlow } from "./tx.ts";
 
 export interface SagaOptions {
   /** Raise it when the flow's steps change: a transaction stays on the version that it started with. Default "1". */
@@ -14,6 +14,8 @@ export interface SagaOptions {
 
 /** A definition: a named, versioned flow. `In` and `Out` are the flow's own. */
 export interface Saga<In, Out> extends Runnable {
+  /** The flow as it was given, for who wants to run it otherwise (`tripact/testing` does). */
+  readonly flow: Flow<In, Out>;
   /** Never there at run time. */
   readonly types?: (input: In) => Out;
 }
@@ -23,8 +25,8 @@ export interface Saga<In, Out> extends Runnable {
  *
  *     const purchase = saga("purchase", async (tx, order: Order) => { … });
  */
-export function saga<In, Out>(name: string, flow: Flow<In, Out>): Saga<In, Out>;
-export function saga<In, Out>(name: string, options: SagaOptions, flow: Flow<In, Out>): Saga<In, Out>;
+export function saga<In, Out>(name: string, flow: JsonFlow<In, Out>): Saga<In, Out>;
+export function saga<In, Out>(name: string, options: SagaOptions, flow: JsonFlow<In, Out>): Saga<In, Out>;
 export function saga<In, Out>(name: string, second: SagaOptions | Flow<In, Out>, third?: Flow<In, Out>): Saga<In, Out> {
   const flow = typeof second === "function" ? second : third;
   const options = typeof second === "function" ? {} : second;
@@ -35,6 +37,7 @@ export function saga<In, Out>(name: string, second: SagaOptions | Flow<In, Out>,
     definition: name,
     version: options.version ?? "1",
     defaults: options.deadlineMs === undefined ? {} : { deadlineMs: options.deadlineMs },
+    flow,
     // The journal holds what the door accepted as `In`.
     drive: (input: Json, host: DriverHost) => new FlowRun((tx) => flow(tx, input as In), host),
   };

@@ -1,4 +1,4 @@
-import type { Jsonable } from "../protocol/json.ts";
+import type { Jsonable, MustBeJson } from "../protocol/json.ts";
 import type { Op } from "../protocol/outcome.ts";
 import type { SqlExecutor } from "../stores/sql.ts";
 import type { Lookup, SagaParticipant, TccParticipant } from "../transports/participant.ts";
@@ -20,7 +20,9 @@ export interface BranchContext {
   headers(): Record<string, string>;
 }
 
-type Awaitable<T> = T | Promise<T>;
+/** `Given` is what the function gives: a result, or a promise of one. */
+type Action<Given> = (branch: BranchContext) => Given & MustBeJson<Awaited<Given>>;
+type SqlAction<Given> = (db: SqlExecutor, branch: BranchContext) => Given & MustBeJson<Awaited<Given>>;
 
 interface CodeOptions {
   readonly timeoutMs?: number;
@@ -54,15 +56,15 @@ export interface EmitOptions<Payload> {
 export interface Tx {
   readonly gid: string;
   /** A saga step: `action` now, `undo` if the transaction rolls back. */
-  step<Result>(name: string, action: (branch: BranchContext) => Awaitable<Result & Jsonable<Result>>, options: StepOptions<Result>): Promise<Result>;
+  step<Given>(name: string, action: Action<Given>, options: StepOptions<Awaited<Given>>): Promise<Awaited<Given>>;
   step<In, Result>(name: string, participant: SagaParticipant<In, Result>, input: In & Jsonable<In>): Promise<Result>;
   /** The step after which there is no way back. It runs alone; once done, only forward. */
-  pivot<Result>(name: string, action: (branch: BranchContext) => Awaitable<Result & Jsonable<Result>>, options?: CodeOptions): Promise<Result>;
+  pivot<Given>(name: string, action: Action<Given>, options?: CodeOptions): Promise<Awaited<Given>>;
   pivot<In, Result>(name: string, participant: SagaParticipant<In, Result>, input: In & Jsonable<In>): Promise<Result>;
   /** `try` now; `confirm` or `cancel` follows the decision. */
   tcc<In, Result>(name: string, participant: TccParticipant<In, Result>, input: In & Jsonable<In>, options?: { readonly expiresAfterMs?: number }): Promise<Result>;
   /** A business write that commits together with its journal entry: exactly once, without a barrier. The store must be the business's database. */
-  sql<Result>(name: string, action: (db: SqlExecutor, branch: BranchContext) => Awaitable<Result & Jsonable<Result>>, options: SqlOptions<Result>): Promise<Result>;
+  sql<Given>(name: string, action: SqlAction<Given>, options: SqlOptions<Awaited<Given>>): Promise<Awaited<Given>>;
   /** A message, written to the outbox with the commit decision: sent if, and only if, the transaction commits. */
   emit<Payload>(topic: string, message: EmitOptions<Payload & Jsonable<Payload>>): Promise<void>;
   /** Waits, across crashes. */
@@ -73,6 +75,9 @@ export interface Tx {
   /** In [0, 1). */
   random(): number;
 }
+
+/** A flow's own code, in the only place where it is checked that what it returns is JSON. */
+export type JsonFlow<In, Out> = Flow<In, Out & MustBeJson<Out>>;
 
 /** A flow's own code. What it returns is the transaction's result. */
 export type Flow<In, Out> = (tx: Tx, input: In) => Promise<Out>;

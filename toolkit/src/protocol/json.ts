@@ -15,6 +15,12 @@ export type Jsonable<T> = T extends string | number | boolean | null | undefined
         ? { [K in keyof T]: Jsonable<T[K]> }
         : never;
 
+/**
+ * No demand on a value of type `T` that survives JSON (`T & MustBeJson<T>` is `T`), `never` on any other. Where `T` is inferred from that
+ * value, this one infers `number` from a 7; `T & Jsonable<T>` would keep the literal.
+ */
+export type MustBeJson<T> = [T] extends [Jsonable<T>] ? unknown : never;
+
 export const DEFAULT_PAYLOAD_BYTES_MAX = 1_048_576;
 
 /** Deeper values would overflow the stack of whoever walks them next; no honest payload comes near. */

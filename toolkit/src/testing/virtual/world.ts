@@ -1,10 +1,15 @@
 import type { Random } from "./random.ts";
-import type { Process } from "./process.ts";
+
+/** Who runs a task: it may be stopped for a while, and it may die. */
+export interface Runner {
+  readonly dead: boolean;
+  readonly pausedUntilMs: number;
+}
 
 interface Task {
   readonly atMs: number;
   readonly order: number;
-  readonly process: Process | undefined;
+  readonly process: Runner | undefined;
   readonly run: () => void;
   cancelled: boolean;
 }
@@ -35,7 +40,7 @@ export class World {
     this.trace.push(`${this.nowMs} ${line}`);
   }
 
-  at(atMs: number, process: Process | undefined, run: () => void): () => void {
+  at(atMs: number, process: Runner | undefined, run: () => void): () => void {
     const task: Task = { atMs: Math.max(atMs, this.nowMs), order: this.#order, process, run, cancelled: false };
     this.#order += 1;
     this.#push(task);
@@ -44,7 +49,7 @@ export class World {
     };
   }
 
-  after(ms: number, process: Process | undefined, run: () => void): () => void {
+  after(ms: number, process: Runner | undefined, run: () => void): () => void {
     return this.at(this.nowMs + ms, process, run);
   }
 
@@ -79,8 +84,9 @@ export class World {
     if (done()) return true;
     if (!this.mayMove()) return undefined;
     for (;;) {
+      if ((this.#tasks[0]?.atMs ?? Number.POSITIVE_INFINITY) > untilMs) return false;
       const task = this.#pop();
-      if (task === undefined || task.atMs > untilMs) return false;
+      if (task === undefined) return false;
       if (task.cancelled || task.process?.dead === true) continue;
       if (task.process !== undefined && task.process.pausedUntilMs > task.atMs) {
         // A stopped process runs its timers when it wakes, in their old order.
