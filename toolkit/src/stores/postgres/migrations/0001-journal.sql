@@ -16,7 +16,7 @@ create table tripact.transaction (
   seq integer not null check (seq >= 0),
   -- The last flush that wrote this row: how an owner recognises its own write when the reply was lost.
   flush_id uuid,
-  status text not null check (status in ('forward', 'committing', 'rolling-back', 'committed', 'rolled-back', 'mixed', 'never-started')),
+  status text not null,
   parked text,
   late boolean not null,
   outcome text,
@@ -28,13 +28,12 @@ create table tripact.transaction (
   updated_at timestamptz(3) not null default clock_timestamp(),
   ended_at timestamptz(3),
   constraint mail_is_posted_before_it_is_seen check (mail_seen between 0 and mail),
+  -- The statuses that there are, and which of them are final. One check, the usual status first: each costs the flush some microseconds a row.
   constraint a_final_status_has_an_end check (
-    case status
-      when 'mixed' then true
-      when 'committed' then ended_at is not null
-      when 'rolled-back' then ended_at is not null
-      when 'never-started' then ended_at is not null and seq = 0
-      else ended_at is null
+    case
+      when status in ('forward', 'committing', 'rolling-back') then ended_at is null
+      when status in ('committed', 'rolled-back', 'mixed', 'never-started') then ended_at is not null
+      else false
     end
   )
 )
