@@ -27,8 +27,21 @@ export async function freshDatabase(name: string): Promise<FreshDatabase> {
   return {
     name: unique,
     url: url.href,
-    drop: () => execute(admin, `drop database if exists ${unique} with (force)`),
+    drop: () => dropDatabase(admin, unique),
   };
+}
+
+/** A pool that has ended may still be saying goodbye: to be cut off then is an error nobody waits for. It gets a second. */
+async function dropDatabase(admin: string, name: string): Promise<void> {
+  const patientUntilMs = performance.now() + 1_000;
+  while (performance.now() < patientUntilMs) {
+    try {
+      return await execute(admin, `drop database if exists ${name}`);
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+  await execute(admin, `drop database if exists ${name} with (force)`);
 }
 
 let ownServer: ReturnType<typeof startPostgres> | undefined;
