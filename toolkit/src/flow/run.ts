@@ -49,11 +49,11 @@ export class FlowRun implements Driver {
   }
 
   begin(past: readonly TransactionEvent[]): void {
-    for (const event of past) {
+    for (const [index, event] of past.entries()) {
       if (event.kind === "registered") this.#registered.set(event.branch, event);
       else if (event.kind === "recorded") this.#pastRecorded.push(event);
       else if (event.kind === "emitted") this.#pastEmitted.push(event);
-      else this.heard(event);
+      else if (!isOverruled(event, past.slice(index + 1))) this.heard(event);
     }
     const tx = makeTx(this.#host, {
       ask: (ask) => this.#ask(ask),
@@ -66,7 +66,9 @@ export class FlowRun implements Driver {
 
   heard(event: TransactionEvent): void {
     const settlement = settlementOf(event);
-    if (settlement === undefined || this.#over) return;
+    if (settlement === undefined || this.#over || this.#isParked(event)) return;
+    // Said at once: a turn later the commit that the flow has asked for would be decided.
+    if (this.#returned && settlement.kind === "refused") return this.#leftAlone(settlement);
     this.#settlements.push(settlement);
     this.#deliverNext();
   }
@@ -103,11 +105,6 @@ export class FlowRun implements Driver {
 
   #settle(waiting: Waiting, settlement: Settlement): void {
     if (settlement.kind === "done") return waiting.resolve(settlement.result);
-    if (this.#returned) {
-      // The flow left this step alone and nobody can catch its refusal any more.
-      const { branch, code, details } = settlement;
-      return this.#host.append({ kind: "roll-back-requested", reason: { kind: "refused", branch, code, ...(details === undefined ? {} : { details }) } });
-    }
     const refused = new Refused(settlement.code, settlement.details);
     this.#refusals.set(refused, settlement.branch);
     waiting.reject(refused);
@@ -204,11 +201,24 @@ export class FlowRun implements Driver {
   #end(value: unknown): void {
     if (this.#over) return;
     this.#returned = true;
+    const refused = this.#settlements.find((settlement) => settlement.kind === "refused");
+    if (refused !== undefined) return this.#leftAlone(refused);
     const missing = this.#firstNotAsked();
     if (missing !== undefined) return this.#changed(`the flow returns without ${missing}, which is journaled`);
     const text = encodeResult(value, "the flow's result", this.#host.payloadBytesMax);
     // The round trip makes live and replayed results the same value.
     this.#host.append(text === undefined ? { kind: "commit-requested" } : { kind: "commit-requested", result: JSON.parse(text) as Json });
+  }
+
+  /** A refusal that no rule can follow is not the flow's to hear: a person decides what the step's end is. */
+  #isParked(event: TransactionEvent): boolean {
+    if (event.kind !== "refused") return false;
+    return this.#host.state()?.branches.find((branch) => branch.name === event.branch)?.phase.kind === "parked";
+  }
+
+  /** The flow returned without waiting for this step, and nobody can catch its refusal any more. */
+  #leftAlone({ branch, code, details }: Extract<Settlement, { kind: "refused" }>): void {
+    this.#host.append({ kind: "roll-back-requested", reason: { kind: "refused", branch, code, ...(details === undefined ? {} : { details }) } });
   }
 
   #threw(error: unknown): void {
@@ -232,6 +242,11 @@ export class FlowRun implements Driver {
     this.#over = true;
     this.#host.append({ kind: "parked", reason: "flow-changed", detail });
   }
+}
+
+/** A refusal that was parked, and that a person decided about since. */
+function isOverruled(event: TransactionEvent, later: readonly TransactionEvent[]): boolean {
+  return event.kind === "refused" && later.some((it) => it.kind === "operator-decided" && it.branch === event.branch);
 }
 
 function settlementOf(event: TransactionEvent): Settlement | undefined {

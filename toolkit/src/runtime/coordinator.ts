@@ -149,11 +149,19 @@ export class Coordinator {
   /** Begins a transaction; resolves when its header is durable. The same gid with the same input attaches to the first. */
   async start(identity: Identity, started: EventOf<"started">): Promise<{ readonly attached: boolean }> {
     const running = this.#lives.get(identity.gid);
-    if (running !== undefined) {
-      compare(running.identity, identity);
-      await this.#watch(identity.gid, "started");
+    const durable = running === undefined ? this.#begin(identity, started) : this.#watch(identity.gid, "started");
+    try {
+      await durable;
+    } catch (error) {
+      if (!(error instanceof Attach)) throw error;
+      await this.#compareStored(identity);
       return { attached: true };
     }
+    if (running !== undefined) compare(running.identity, identity);
+    return { attached: running !== undefined };
+  }
+
+  async #begin(identity: Identity, started: EventOf<"started">): Promise<unknown> {
     this.#admit();
     const live = new Live(identity);
     live.traceparent = started.traceparent;
@@ -161,14 +169,7 @@ export class Coordinator {
     const durable = this.#watch(identity.gid, "started");
     this.#engine.apply(live, started);
     this.#engine.step(live);
-    try {
-      await durable;
-      return { attached: false };
-    } catch (error) {
-      if (!(error instanceof Attach)) throw error;
-      await this.#compareStored(identity);
-      return { attached: true };
-    }
+    return await durable;
   }
 
   /** Waits for the end, wherever the transaction is driven. */

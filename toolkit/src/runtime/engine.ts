@@ -88,6 +88,8 @@ export class Engine {
       for (const event of eventsOf(letter, live.state)) {
         // A verdict of a person ends what is in flight for that branch.
         if (event.kind === "operator-decided" && event.branch !== undefined) this.#callOff(live, event.branch);
+        // A flow that has given up does not go on by itself: it runs again, from the journal.
+        if (event.kind === "operator-decided" && event.branch === undefined && live.driver !== undefined) live.readAgain = true;
         this.apply(live, event);
       }
       if (n !== undefined) live.readMail(n);
@@ -170,6 +172,7 @@ export class Engine {
   #carryOut(live: Live, effects: readonly Effect[]): void {
     if (live.dirty) this.parts.commits.enqueue(live);
     if (!live.durable) return;
+    if (live.readAgain) return this.parts.onVerdict(live, "reload");
     this.parts.onDurable(live);
     let wakeAtMs = Number.POSITIVE_INFINITY;
     const nowMs = this.parts.clock.nowMs();

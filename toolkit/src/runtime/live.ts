@@ -40,6 +40,8 @@ export class Live {
   /** We do not own it any more, or it has ended. */
   gone = false;
   stepping = false;
+  /** Once what is pending is journaled, this state is given up for the one in the journal. */
+  readAgain = false;
   cancelTimer: (() => void) | undefined;
   /** Own monotonic time since when the code of some branch has been looked for. */
   unreachableSinceMs: number | undefined;
