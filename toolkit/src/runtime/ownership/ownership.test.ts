@@ -14,20 +14,20 @@ interface Node {
   readonly tripact: () => Tripact | undefined;
 }
 
-function nodeOn(world: World, store: Store, name: string): Node {
+function nodeOn(world: World, store: Store, name: string, beatEveryMs: number): Node {
   const process = new Process(world, name);
   const notices: Notice[] = [];
   let tripact: Tripact | undefined;
-  const started = createTripact({ store, clock: process.clock, nodeName: name, onNotice: (notice) => notices.push(notice) }).then((it) => {
+  const started = createTripact({ store, clock: process.clock, nodeName: name, beatEveryMs, onNotice: (notice) => notices.push(notice) }).then((it) => {
     tripact = it;
   });
   started.catch((error: unknown) => world.log(String(error)));
   return { name, process, notices, tripact: () => tripact };
 }
 
-/** Two nodes on one journal, both up. */
+/** Two nodes on one journal, both up. The first looks several times between two beats of the second, and so sees it stand still for a while. */
 async function twoNodes(database: MemoryDatabase, world: World): Promise<readonly [Node, Node]> {
-  const nodes = [nodeOn(world, memoryStore(database), "a"), nodeOn(world, memoryStore(database), "b")] as const;
+  const nodes = [nodeOn(world, memoryStore(database), "a", 300), nodeOn(world, memoryStore(database), "b", 1_400)] as const;
   assert.ok(await world.run(() => nodes.every(({ tripact }) => tripact() !== undefined), 1_000), "both nodes start");
   return nodes;
 }
