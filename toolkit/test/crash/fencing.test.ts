@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import test, { after, before } from "node:test";
+import { startProxy } from "@tripact/testbed";
 import { eventually, JournalDatabase } from "./journal.ts";
 import { entriesOf, judge, staleEntries, type Ran } from "./judge.ts";
 import { hostParticipants, type Participants } from "./participants.ts";
@@ -36,17 +37,16 @@ for (const { where, held, shapes, tuning } of cases) {
     participants.hold(held);
     const ran = [0, 1, 2, 3].flatMap((n) => shapes.map((shape): Ran => ({ gid: randomUUID(), shape, title: `${shape} ${n}` })));
     for (const { gid, shape } of ran) stale.process.order({ do: "start", shape, gid });
-    assert.ok(await eventually(() => participants.waiting() >= ran.length), `only ${participants.waiting()} calls wait`);
+    assert.ok(await eventually(() => participants.waiting() === ran.length), `only ${participants.waiting()} wait`);
     stale.process.kill("SIGSTOP");
     // The answers to the stopped process lie in its sockets; the same calls by its heir wait, so that it wakes up in the midst of it.
     participants.admit();
-    assert.ok(await eventually(() => participants.waiting() >= ran.length), `its peer took over ${participants.waiting()} calls`);
-    const left = await footprint(ran);
+    assert.ok(await eventually(() => participants.waiting() === ran.length), `its peer took over ${participants.waiting()}`);
+    const written = await entriesBy(stale.incarnation);
 
     stale.process.kill("SIGCONT");
     const noticed = await stale.process.hears((it) => it.said === "notice" && it.notice.kind === "node-fenced");
     assert.ok(noticed !== undefined, "it did not learn of its fate");
-    assert.deepEqual(await footprint(ran), left, "something was written or done when it woke up");
     participants.release();
     assert.ok(await eventually(async () => (await journal.countOpen()) === 0), "its peer did not finish everything");
     // It is somebody else now, and works: what it begins is its own, from the first epoch on.
@@ -54,6 +54,7 @@ for (const { where, held, shapes, tuning } of cases) {
     await stale.process.start(again.shape, again.gid);
     assert.ok(await eventually(() => journal.hasEnded(again.gid)));
 
+    assert.equal(await entriesBy(stale.incarnation), written, "it wrote after it woke up");
     assert.deepEqual(await judge([...ran, again], journal.pool, participants.pool), []);
     for (const { gid, title } of ran) {
       const entries = await entriesOf(journal.pool, gid);
@@ -65,6 +66,35 @@ for (const { where, held, shapes, tuning } of cases) {
   });
 }
 
+test("a coordinator cut off from its journal between a local step's entry and the commit: its heir does not wait for its row locks", async () => {
+  const target = new URL(journal.url);
+  const proxy = await startProxy({ target: { host: target.hostname, port: Number(target.port) } });
+  const behind = new URL(journal.url);
+  behind.port = String(proxy.port);
+  const tuning = { leaseMs: 1_500, beatEveryMs: 300 };
+  const lost = await pool.take();
+  const peer = await pool.take();
+  try {
+    await lost.join({ journalUrl: behind.href, participantsUrl: participants.url, tuning });
+    const ran: Ran = { gid: randomUUID(), shape: "mixed", title: "cut off" };
+    // The start, two answers, and then the entry of the local step: four replies that say what was applied.
+    let replies = 0;
+    void proxy.cutAfter(() => (bytes) => {
+      if (bytes.includes("applied\0")) replies += 1;
+      if (replies === 4) void proxy.blackHole();
+      return false;
+    });
+    await lost.start(ran.shape, ran.gid);
+    assert.ok(await eventually(async () => (await idleInTransaction()) === 1), "nobody stands between entry and commit");
+    await peer.join({ journalUrl: journal.url, participantsUrl: participants.url, tuning });
+    assert.ok(await eventually(() => journal.hasEnded(ran.gid), 10, 15_000), "it waits for a coordinator that is cut off");
+    assert.deepEqual(await judge([ran], journal.pool, participants.pool), []);
+  } finally {
+    await Promise.all([lost.end(), peer.end()]);
+    await proxy.close();
+  }
+});
+
 test("the alarm rings: an entry of an older epoch behind a newer one is found", () => {
   const entry = (seq: number, epoch: number, owner: string) => ({ seq, epoch, owner, entry: "[]" });
   assert.deepEqual(staleEntries([entry(1, 1, "a"), entry(2, 2, "b"), entry(3, 2, "b")]), []);
@@ -72,11 +102,12 @@ test("the alarm rings: an entry of an older epoch behind a newer one is found", 
   assert.deepEqual(staleEntries([entry(1, 1, "a"), entry(2, 1, "b")]), [entry(2, 1, "b")]);
 });
 
-/** Everything that these transactions have left behind. */
-async function footprint(ran: readonly Ran[]): Promise<unknown> {
-  const gids = ran.map(({ gid }) => gid);
-  const headers = await journal.pool.query("select gid, seq, epoch, owner, status, updated_at from tripact.transaction where gid = any ($1) order by gid", [gids]);
-  const entries = await journal.pool.query("select count(*) from tripact.entry where gid = any ($1)", [gids]);
-  const effects = await participants.pool.query("select count(*) from effect where gid = any ($1)", [gids]);
-  return [headers.rows, entries.rows, effects.rows];
+async function entriesBy(incarnation: string): Promise<number> {
+  const { rows } = await journal.pool.query("select count(*)::int as written from tripact.entry where owner = $1", [incarnation]);
+  return (rows as readonly { written: number }[])[0]?.written ?? 0;
+}
+
+async function idleInTransaction(): Promise<number> {
+  const { rows } = await journal.pool.query("select count(*)::int as idle from pg_stat_activity where datname = current_database() and state = 'idle in transaction'");
+  return (rows as readonly { idle: number }[])[0]?.idle ?? 0;
 }

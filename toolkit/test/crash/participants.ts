@@ -15,7 +15,7 @@ export interface Participants {
   readonly pool: pg.Pool;
   /** From now on, calls of these ops wait at the door. */
   hold(ops: readonly string[]): void;
-  /** How many wait. */
+  /** How many transactions wait. */
   waiting(): number;
   /** Lets in who waits; later calls wait again. */
   admit(): void;
@@ -38,7 +38,7 @@ export async function hostParticipants(guarded = true): Promise<Participants> {
   const door = new Door();
 
   const op = async (call: ParticipantCall): Promise<string | undefined> => {
-    await door.enter(call.op);
+    await door.enter(call);
     const { refuse } = call.payload as unknown as Asked;
     if (!guarded) return await inTransaction((db) => perform(db, call, refuse));
     return await barrier.transact(pool, call, (db) => perform(db, call, refuse));
@@ -46,7 +46,7 @@ export async function hostParticipants(guarded = true): Promise<Participants> {
   const ship = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     request.resume();
     const call = callOf(request.headers);
-    await door.enter(call.op);
+    await door.enter(call);
     if (guarded) await barrier.transact(pool, call, (db) => perform(db, call, false));
     else await inTransaction((db) => perform(db, call, false));
     response.end(JSON.stringify(call.branch));
@@ -66,7 +66,7 @@ export async function hostParticipants(guarded = true): Promise<Participants> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     pool,
     hold: (ops) => door.hold(ops),
-    waiting: () => door.waiting,
+    waiting: () => door.waiting.size,
     admit: () => door.admit(),
     release: () => door.release(),
     async close() {
@@ -82,7 +82,7 @@ export async function hostParticipants(guarded = true): Promise<Participants> {
 class Door {
   #held: readonly string[] = [];
   #opened = Promise.withResolvers<void>();
-  waiting = 0;
+  readonly waiting = new Set<string>();
 
   hold(ops: readonly string[]): void {
     this.#held = ops;
@@ -90,7 +90,7 @@ class Door {
   }
 
   admit(): void {
-    this.waiting = 0;
+    this.waiting.clear();
     this.#opened.resolve();
     this.#opened = Promise.withResolvers();
   }
@@ -100,9 +100,9 @@ class Door {
     this.admit();
   }
 
-  async enter(op: string): Promise<void> {
+  async enter({ gid, op }: { readonly gid: string; readonly op: string }): Promise<void> {
     if (!this.#held.includes(op)) return;
-    this.waiting += 1;
+    this.waiting.add(gid);
     await this.#opened.promise;
   }
 }

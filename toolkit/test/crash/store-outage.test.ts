@@ -87,7 +87,7 @@ test("Postgres crashes and comes back while transactions are open: work resumes 
         ran.push(it);
         coordinator.order({ do: "start", shape: it.shape, gid: it.gid });
       }
-      assert.ok(await eventually(() => participants.waiting() >= batch.length));
+      assert.ok(await eventually(() => participants.waiting() === batch.length));
       await server.crash();
       participants.release();
       await server.start();

@@ -11,7 +11,10 @@ import type { Session } from "./session.ts";
 
 type Row = Readonly<Record<string, unknown>>;
 
-/** A header that a person or another flush has locked must not hold up the business's locks for longer. */
+/**
+ * A header that a person or another flush has locked must not hold up the business's locks for longer. Nor may a node that stops between
+ * seal and commit hold the header for longer: its heir could not claim the transaction.
+ */
 const SEAL_WAITS_MS = 1_000;
 
 /** Which database a session works in: a business write on another one would not commit with the journal. */
@@ -101,6 +104,7 @@ select place, level, isolation, (select count(*) from s)::int as started from pl
       text: `
 select ${whereAmI} as place, current_setting('synchronous_commit') as level, current_setting('transaction_isolation') as isolation,
        current_setting('tripact.local_step', true) as mark, set_config('lock_timeout', '${SEAL_WAITS_MS}ms', true),
+       set_config('idle_in_transaction_session_timeout', '${SEAL_WAITS_MS}ms', true),
        set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('enable_seqscan', 'off', true)`,
     });
     const row = rows[0] ?? {};

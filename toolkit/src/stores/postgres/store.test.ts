@@ -5,11 +5,12 @@ import { describeStore } from "../conformance.ts";
 import type { StoreUnderTest } from "../conformance.ts";
 import { migrate, postgresStore } from "./store.ts";
 
+// Both before the first suite: one that is registered after the others have ended finds the servers gone.
 const database = await freshDatabase("store");
+const oldest = await startSystemPostgres();
 after(() => database.drop());
 describeStore("Postgres", () => storeAt(database.url));
 
-const oldest = await startSystemPostgres();
 if ("notRun" in oldest) {
   test("the store on the oldest PostgreSQL that we test", (t) => t.skip(oldest.notRun));
 } else {
