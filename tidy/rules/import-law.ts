@@ -18,7 +18,7 @@ const under = (...folders: string[]) => (path: string): boolean =>
 const shipped = (binds: (path: string) => boolean) => (path: string): boolean => binds(path) && !isTest(path);
 
 // What a plural folder itself says: its port, and shapes that the port speaks of. Everything else in there is an adapter.
-const ports = /^toolkit\/src\/(stores\/(store|sql)|brokers\/broker|transports\/(transport|participant|call-headers))\.ts$/;
+const ports = /^toolkit\/src\/(stores\/(store|sql|outbox-log)|brokers\/broker|transports\/(transport|participant|call-headers))\.ts$/;
 
 /** `stores/postgres/flush.ts` → `stores/postgres`, `stores/memory.ts` → `stores/memory`, the port → undefined. */
 function adapterOf(path: string): string | undefined {

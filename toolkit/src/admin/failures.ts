@@ -28,6 +28,7 @@ const STATUS: Readonly<Record<TripactErrorCode, number>> = {
   abandoned: 503,
   "barrier-misuse": 500,
   "conflicting-gid": 409,
+  "cursor-lost": 503,
   "durability-refused": 503,
   expired: 410,
   "host-not-allowed": 422,
@@ -51,7 +52,9 @@ const STATUS: Readonly<Record<TripactErrorCode, number>> = {
   "too-large": 413,
   "unknown-branch": 404,
   "unknown-definition": 422,
+  "unknown-message": 404,
   "unknown-participant": 422,
+  "unknown-subscription": 404,
   "unknown-transaction": 404,
 };
 

@@ -6,6 +6,7 @@ export type TripactErrorCode =
   | "abandoned"
   | "barrier-misuse"
   | "conflicting-gid"
+  | "cursor-lost"
   | "durability-refused"
   | "expired"
   | "host-not-allowed"
@@ -28,6 +29,8 @@ export type TripactErrorCode =
   | "store-unreachable"
   | "too-large"
   | "unknown-branch"
+  | "unknown-message"
+  | "unknown-subscription"
   | "unknown-definition"
   | "unknown-participant"
   | "unknown-transaction";
