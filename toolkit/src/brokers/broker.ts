@@ -1,4 +1,7 @@
+import type { Receipt } from "../protocol/message.ts";
 import type { OutboxLog } from "../stores/outbox-log.ts";
+
+export type { Receipt } from "../protocol/message.ts";
 
 /**
  * Where messages go. A relay hands committed messages of an outbox to a `Sink`; a `Broker` is a sink that others can subscribe to.
@@ -44,12 +47,10 @@ export interface Envelope {
   readonly attempt: number;
 }
 
-export type Receipt =
-  | { readonly kind: "done" }
-  | { readonly kind: "refused"; readonly code: string; readonly error: string }
-  | { readonly kind: "unknown"; readonly error: string };
-
 /** A sink whose messages named subscriptions read from its log, each at its own pace. `createRelay` runs them. */
 export interface Broker extends Sink {
   readonly log: OutboxLog;
 }
+
+/** A header of a message that a broker passes on: whose outbox it came from first. */
+export const ORIGIN = "tripact-source";

@@ -35,6 +35,11 @@ export interface Inbox {
    * Throws `invalid-input` for an empty or overlong name, `barrier-misuse` as the barrier does.
    */
   once<T>(db: SqlExecutor, delivery: Delivery, body: () => Promise<T>): Promise<Received<T>>;
+  /**
+   * For a batch: remembers these deliveries, and says for each whether it is the first. In one statement, in the transaction of whatever is then done
+   * for the first ones. Throws as `once` does.
+   */
+  first(db: SqlExecutor, consumer: string, deliveries: readonly Omit<Delivery, "consumer">[]): Promise<readonly boolean[]>;
   /** Deletes up to `limit` (default 1,000) rows older than `rememberMs`. Returns how many went. */
   prune(db: SqlExecutor, options?: { readonly limit?: number }): Promise<number>;
 }
@@ -54,6 +59,14 @@ export function postgresInbox({ rememberMs = DEFAULT_REMEMBER_MS }: InboxOptions
         if (!(await isFirst(db, delivery, what))) return { kind: "repeated" };
         return { kind: "first", result: await body() };
       });
+    },
+    async first(db, consumer, deliveries) {
+      checkName(consumer, "consumer");
+      for (const { source, id } of deliveries) {
+        checkName(source, "source");
+        checkName(id, "id");
+      }
+      return firstOf(db, consumer, deliveries, `inbox.first [${consumer}]`);
     },
     async prune(db, { limit = 1_000 } = {}) {
       const { rowCount } = await db.execute(
@@ -86,6 +99,25 @@ async function isFirst(db: SqlExecutor, { source, id, consumer }: Delivery, what
   );
   refuseIsolation(rows[0]?.isolation, what);
   return rows[0]?.first === true;
+}
+
+async function firstOf(db: SqlExecutor, consumer: string, deliveries: readonly Omit<Delivery, "consumer">[], what: string): Promise<readonly boolean[]> {
+  const { rows } = await explained(what, () =>
+    db.execute(
+      `with own as (
+         insert into tripact.inbox (consumer, source, id)
+         select $1, d.source, d.id from unnest($2::text[], $3::text[]) as d (source, id) order by d.source, d.id
+         on conflict do nothing
+         returning source, id
+       )
+       select own.source, own.id, isolation from (select current_setting('transaction_isolation') as isolation) here left join own on true`,
+      [consumer, deliveries.map(({ source }) => source), deliveries.map(({ id }) => id)],
+    ),
+  );
+  refuseIsolation(rows[0]?.isolation, what);
+  // The same delivery twice in one batch is the first once.
+  const own = new Set(rows.map(({ source, id }) => `${String(source)}\0${String(id)}`));
+  return deliveries.map(({ source, id }) => own.delete(`${source}\0${id}`));
 }
 
 function checkName(value: unknown, what: string): void {

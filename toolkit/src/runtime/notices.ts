@@ -15,6 +15,13 @@ export type Notice =
   | { readonly kind: "node-fenced"; readonly incarnation: string }
   | { readonly kind: "store"; readonly error: string }
   | { readonly kind: "participant-paused"; readonly participant: string; readonly pauseMs: number }
+  | { readonly kind: "message-parked"; readonly subscription: string; readonly id: string; readonly topic: string; readonly key: string; readonly state: "parked" | "skipped"; readonly error: string }
+  | { readonly kind: "message-late"; readonly subscription: string; readonly id: string; readonly topic: string; readonly key: string; readonly error: string }
+  | { readonly kind: "subscription-paused"; readonly subscription: string; readonly error: string }
+  | { readonly kind: "subscription-resumed"; readonly subscription: string }
+  | { readonly kind: "lanes-claimed"; readonly subscription: string; readonly lanes: number }
+  | { readonly kind: "lane-stopped"; readonly subscription: string; readonly lane: number; readonly topic: string; readonly key: string; readonly count: number }
+  | { readonly kind: "log-restarted"; readonly subscription: string; readonly lanes: number }
   | { readonly kind: "bug"; readonly where: string; readonly error: string };
 
 export type Notify = (notice: Notice) => void;

@@ -17,6 +17,8 @@ export interface OutboxLog {
   /** Connects and checks the schema; throws `store-unreachable`, `schema-mismatch`, `pooler-refused`. */
   connect(): Promise<void>;
   health(): StoreHealth;
+  /** Tells the relays of this log, in this process and others, that there is something new (coalesced, best effort). */
+  announce(): void;
   /** Closes every connection. Twice without harm. */
   close(): Promise<void>;
 }
@@ -152,7 +154,7 @@ export interface Retried {
 export interface Retries {
   /** The keys of these lanes that are held, in the order of their heads, at most `limit`. */
   held(query: { readonly subscription: string; readonly lanes: readonly number[]; readonly limit: number }): Promise<readonly HeldKey[]>;
-  /** The first rows of one key that may be tried: none when a parked one comes first. */
+  /** The first rows of one key in their order, a parked one at most as the last: nothing behind it may be tried. */
   next(query: { readonly subscription: string; readonly lane: number; readonly topic: string; readonly key: string; readonly limit: number }): Promise<readonly RetryRow[]>;
   /** Writes down what became of tries, of lanes that `owner` still owns. Returns those lanes. */
   record(record: { readonly subscription: string; readonly owner: string; readonly retried: readonly Retried[] }): Promise<readonly number[]>;

@@ -246,7 +246,8 @@ export interface Membership {
   listen(hear: (heard: Heard) => void): () => void;
 }
 
-export type Topic = "work" | "mail" | "ended";
+/** `outbox`: messages were committed, or a person decided on one. `nodes`: somebody was fenced, or came or left. */
+export type Topic = "work" | "mail" | "ended" | "outbox" | "nodes";
 export type Heard = Topic | "lost" | "back";
 
 /** A business write and its journal entry in one commit. */

@@ -92,6 +92,16 @@ export class Ownership {
     return this.#nodes.filter((node) => node.fenced).map((node) => node.incarnation);
   }
 
+  /** Everybody, as last seen; who was found dead since is marked. */
+  nodes(): readonly NodeRow[] {
+    return this.#nodes;
+  }
+
+  /** Somebody came, left or was fenced: look at once. */
+  async look(): Promise<void> {
+    if (!this.#stopped && this.#state === "in") await this.#beat();
+  }
+
   #hear(heard: Heard): void {
     if (this.#stopped) return;
     if (heard === "lost" && this.#state === "in") {
@@ -199,6 +209,7 @@ export class Ownership {
       (ours) => {
         if (!ours || this.#stopped) return;
         notify({ kind: "node-lost", incarnation, by });
+        membership.announce("nodes");
         onDead(incarnation);
       },
       (error: unknown) => notify({ kind: "store", error: textOf(error) }),

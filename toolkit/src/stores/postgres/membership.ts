@@ -180,7 +180,7 @@ interface Looks {
   readonly freeSinceMs: Map<string, number>;
 }
 
-const topics: readonly Topic[] = ["work", "mail", "ended"];
+const topics: readonly Topic[] = ["work", "mail", "ended", "outbox", "nodes"];
 
 function isTopic(payload: string | undefined): payload is Topic {
   return topics.some((topic) => topic === payload);

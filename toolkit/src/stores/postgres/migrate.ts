@@ -57,6 +57,21 @@ export async function checkSchema(session: Session, place: string): Promise<void
   });
 }
 
+/** Throws `not-supported` for a server that is too old, `store-unreachable` for a standby. */
+export async function refuseUnfit(session: Session, place: string): Promise<void> {
+  const { rows } = await session.query({
+    reads: true,
+    text: `select current_setting('server_version_num')::int as version, current_setting('server_version') as name, pg_is_in_recovery() as is_standby`,
+  });
+  const row = rows[0] ?? {};
+  if (Number(row["version"]) < 140_000) {
+    throw new TripactError("not-supported", `This server is PostgreSQL ${String(row["name"])}.`, { where: place, hint: "Needed: PostgreSQL 14 or later." });
+  }
+  if (row["is_standby"] === true) {
+    throw new TripactError("store-unreachable", "This server is a standby and takes no writes.", { where: place, hint: "Give the store the primary's address." });
+  }
+}
+
 async function migrateIn(db: SqlExecutor): Promise<readonly string[]> {
   await db.execute(`select set_config('lock_timeout', '${LOCK_WAITS_MS}ms', true)`, []);
   await db.execute(`select pg_advisory_xact_lock(hashtextextended('tripact.migration', 0))`, []);

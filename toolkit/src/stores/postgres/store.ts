@@ -10,9 +10,8 @@ import { pinnedPlans } from "./flush.ts";
 import { CLAIM_WAITS_MS, PostgresJournal } from "./journal.ts";
 import { PostgresLocalSql } from "./local-sql.ts";
 import { PostgresMembership, channel } from "./membership.ts";
-import { checkSchema } from "./migrate.ts";
+import { checkSchema, refuseUnfit } from "./migrate.ts";
 import { placeOf } from "./outcome.ts";
-import type { Session } from "./session.ts";
 
 export { migrate } from "./migrate.ts";
 export type { PgClient, PgConfig, PgModule, PgNotice, PgNotification, PgResult } from "./driver.ts";
@@ -157,19 +156,5 @@ class PostgresStore implements Store {
       commitLevel: this.#durability.commitLevel,
       ...more,
     });
-  }
-}
-
-async function refuseUnfit(session: Session, place: string): Promise<void> {
-  const { rows } = await session.query({
-    reads: true,
-    text: `select current_setting('server_version_num')::int as version, current_setting('server_version') as name, pg_is_in_recovery() as is_standby`,
-  });
-  const row = rows[0] ?? {};
-  if (Number(row["version"]) < 140_000) {
-    throw new TripactError("not-supported", `This server is PostgreSQL ${String(row["name"])}.`, { where: place, hint: "Needed: PostgreSQL 14 or later." });
-  }
-  if (row["is_standby"] === true) {
-    throw new TripactError("store-unreachable", "This server is a standby and takes no writes.", { where: place, hint: "Give the store the primary's address." });
   }
 }

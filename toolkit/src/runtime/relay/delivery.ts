@@ -1,0 +1,162 @@
+import { ORIGIN, type Envelope, type Receipt } from "../../brokers/broker.ts";
+import type { LoggedMessage } from "../../stores/outbox-log.ts";
+import type { Clock } from "../clock.ts";
+import type { Notify } from "../notices.ts";
+import type { SubscriptionPlan } from "./options.ts";
+import { clipped } from "./retry-queue.ts";
+
+export interface DeliveryParts {
+  readonly plan: SubscriptionPlan;
+  readonly source: string;
+  readonly clock: Clock;
+  readonly notify: Notify;
+  readonly mayDeliver: () => boolean;
+  /** A worker is free, or a pause is over. */
+  readonly onRoom: () => void;
+}
+
+/** After this many calls that failed as a whole, messages go one by one: one of them may be what breaks the others. */
+const WHOLE_FAILURES_MAX = 2;
+
+/**
+ * The workers of one subscription: bounded calls of the sink, each within `lockMs`. Tells a message that cannot be delivered from a receiver that is down: while
+ * the receiver is down nothing is tried, counted or copied, but for one call now and then.
+ */
+export class Delivery {
+  readonly #parts: DeliveryParts;
+  readonly #running = new Set<AbortController>();
+  #retrying = 0;
+  readonly #waiting: (() => void)[] = [];
+  #unknownInARow = 0;
+  #wholeFailures = 0;
+  #pausedUntilMs = 0;
+  #cancelPause: (() => void) | undefined;
+
+  constructor(parts: DeliveryParts) {
+    this.#parts = parts;
+  }
+
+  get busy(): number {
+    return this.#running.size;
+  }
+
+  /** How many messages a first delivery may take now; 0: none. */
+  room(batchMax: number): number {
+    return this.#isFree() ? this.batch(batchMax) : 0;
+  }
+
+  /** How many messages may go together. */
+  batch(batchMax: number): number {
+    return this.#isDown() || this.#wholeFailures >= WHOLE_FAILURES_MAX ? 1 : batchMax;
+  }
+
+  /** Calls the sink; `then` gets a receipt a message, or undefined: not delivered, for no fault of theirs. */
+  first(messages: readonly LoggedMessage[], then: (receipts: readonly Receipt[] | undefined) => void): void {
+    this.#call(messages, 0).then(then, (error: unknown) => this.#parts.notify({ kind: "bug", where: "delivery", error: clipped(error) }));
+  }
+
+  /** Calls the sink for messages of the retry table, when there is a worker: half of them at most. */
+  async again(messages: readonly LoggedMessage[], attempts: number): Promise<readonly Receipt[] | undefined> {
+    const { workers } = this.#parts.plan;
+    if (!this.#isFree() || this.#retrying >= Math.max(1, Math.floor(workers / 2))) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      if (!this.#isFree() || !this.#parts.mayDeliver()) return undefined;
+    }
+    this.#retrying += 1;
+    try {
+      return await this.#call(messages, attempts);
+    } finally {
+      this.#retrying -= 1;
+    }
+  }
+
+  /** What is under way is called off; nobody waits for its answers. */
+  forget(): void {
+    for (const controller of this.#running) controller.abort();
+    this.#running.clear();
+    this.#cancelPause?.();
+    this.#pausedUntilMs = 0;
+    this.#wakeWaiting();
+  }
+
+  #isDown(): boolean {
+    return this.#unknownInARow >= this.#parts.plan.breakerAfter;
+  }
+
+  #isFree(): boolean {
+    if (this.#pausedUntilMs > this.#parts.clock.nowMs()) return false;
+    return this.#running.size < (this.#isDown() ? 1 : this.#parts.plan.workers);
+  }
+
+  async #call(messages: readonly LoggedMessage[], attempts: number): Promise<readonly Receipt[] | undefined> {
+    const controller = new AbortController();
+    this.#running.add(controller);
+    try {
+      const receipts = await this.#within(messages, attempts, controller);
+      return this.#heard(messages, receipts) ? receipts : undefined;
+    } finally {
+      this.#running.delete(controller);
+      this.#free();
+    }
+  }
+
+  /** Never rejects: whatever a sink throws is an unknown end. */
+  #within(messages: readonly LoggedMessage[], attempts: number, controller: AbortController): Promise<readonly Receipt[]> {
+    const { plan, clock, source } = this.#parts;
+    const all = (error: string): readonly Receipt[] => messages.map(() => ({ kind: "unknown", error }));
+    return new Promise((resolve) => {
+      const cancel = clock.after(plan.lockMs, () => {
+        controller.abort();
+        resolve(all(`no answer within ${plan.lockMs} ms`));
+      });
+      const answer = (receipts: readonly Receipt[]): void => {
+        cancel();
+        resolve(receipts);
+      };
+      controller.signal.addEventListener("abort", () => answer(all("called off")));
+      try {
+        const envelopes = messages.map((message) => envelopeOf(message, source, attempts + 1));
+        plan.sink.deliver(envelopes, controller.signal).then(answer, (error: unknown) => answer(all(clipped(error))));
+      } catch (error) {
+        answer(all(clipped(error)));
+      }
+    });
+  }
+
+  /** False: the receiver seems to be down, and these messages have not been tried in earnest. */
+  #heard(messages: readonly LoggedMessage[], receipts: readonly Receipt[]): boolean {
+    const { plan, clock, notify } = this.#parts;
+    if (receipts.some(({ kind }) => kind !== "unknown") || messages.length === 0) {
+      if (this.#isDown()) notify({ kind: "subscription-resumed", subscription: plan.name });
+      this.#unknownInARow = 0;
+      this.#wholeFailures = 0;
+      return true;
+    }
+    const wasDown = this.#isDown();
+    this.#unknownInARow += 1;
+    if (messages.length > 1) this.#wholeFailures += 1;
+    if (!this.#isDown()) return messages.length === 1;
+    const [first] = receipts;
+    if (!wasDown) notify({ kind: "subscription-paused", subscription: plan.name, error: first?.kind === "unknown" ? clipped(first.error) : "" });
+    this.#pausedUntilMs = clock.nowMs() + plan.breakerPauseMs;
+    this.#cancelPause?.();
+    this.#cancelPause = clock.after(plan.breakerPauseMs, () => this.#free());
+    return false;
+  }
+
+  #free(): void {
+    this.#wakeWaiting();
+    // In a turn of its own: first whoever waited for a worker.
+    this.#parts.clock.turn(this.#parts.onRoom);
+  }
+
+  #wakeWaiting(): void {
+    for (const resume of this.#waiting.splice(0)) resume();
+  }
+}
+
+function envelopeOf(message: LoggedMessage, source: string, attempt: number): Envelope {
+  const { id, topic, key, payload, headers, recordedAtMs } = message;
+  const { [ORIGIN]: origin = source, ...own } = JSON.parse(headers) as Record<string, string>;
+  return { id, source: origin, topic, key, payload, headers: own, recordedAtMs, attempt };
+}

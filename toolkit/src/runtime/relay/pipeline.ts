@@ -1,0 +1,233 @@
+import type { AfterTry } from "../../protocol/message.ts";
+import type { Copy, Cursor, LoggedMessage } from "../../stores/outbox-log.ts";
+
+export interface OwnedLane {
+  readonly lane: number;
+  readonly epoch: number;
+}
+
+/** What a read brought, and where its lanes stand when all of it is settled. */
+export interface AdmittedPage {
+  readonly lanes: readonly OwnedLane[];
+  readonly cursor: Cursor;
+  readonly messages: readonly LoggedMessage[];
+}
+
+/** What may be written now: cursors that nothing unsettled lies behind, and the copies that go with them. */
+export interface Settled {
+  readonly lanes: readonly OwnedLane[];
+  readonly cursor: Cursor;
+  readonly copies: readonly Copy[];
+}
+
+/** The keys that have messages in the retry table, or on their way there. */
+export interface Held {
+  has(key: string): boolean;
+  add(copy: Copy): void;
+}
+
+/** A message that a sink has been asked to deliver. */
+export interface Flight {
+  readonly message: LoggedMessage;
+  readonly sinceMs: number;
+}
+
+interface Page {
+  readonly lanes: readonly OwnedLane[];
+  readonly cursor: Cursor;
+  readonly copies: Copy[];
+  open: number;
+}
+
+interface Waiting {
+  readonly message: LoggedMessage;
+  readonly page: Page;
+}
+
+interface InFlight extends Waiting, Flight {
+  /** It took too long: it is in the retry table, or on its way there. */
+  copied: boolean;
+}
+
+interface Key {
+  readonly name: string;
+  queue: Waiting[];
+  inFlight: number;
+}
+
+export function keyOf({ topic, key }: { readonly topic: string; readonly key: string }): string {
+  return `${topic}\0${key}`;
+}
+
+/**
+ * Messages between log and sink: which may go next, and how far the cursor may move. A key is in one delivery at a time; when one of
+ * its messages fails, it and those behind it leave for the retry table, and the log goes on. Pages are settled in their order, whole.
+ * No promises, no clock.
+ */
+export class Pipeline {
+  readonly #held: Held;
+  readonly #ordered: boolean;
+  readonly #keys = new Map<string, Key>();
+  /** Keys with something to send and nothing in flight, in the order in which they came. */
+  readonly #ready = new Set<Key>();
+  readonly #pages: Page[] = [];
+  readonly #inFlight = new Map<LoggedMessage, InFlight>();
+  #open = 0;
+
+  /** `ordered`: the sink takes several messages of a key at once. */
+  constructor(held: Held, ordered: boolean) {
+    this.#held = held;
+    this.#ordered = ordered;
+  }
+
+  /** Read, not settled. */
+  get open(): number {
+    return this.#open;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight.size;
+  }
+
+  /** Pages that cover this lane and are not settled yet. */
+  covers(lane: number): boolean {
+    return this.#pages.some((page) => page.lanes.some((owned) => owned.lane === lane));
+  }
+
+  admit({ lanes, cursor, messages }: AdmittedPage): void {
+    const page: Page = { lanes, cursor, copies: [], open: 0 };
+    this.#pages.push(page);
+    for (const message of messages) {
+      page.open += 1;
+      this.#open += 1;
+      const name = keyOf(message);
+      if (this.#held.has(name)) this.#copy({ message, page }, { message, state: "waiting", attempts: 0 });
+      else this.#enqueue(name, { message, page });
+    }
+  }
+
+  /** The next delivery, at most `limit` messages, by seq. Empty: nothing may go. */
+  next(limit: number, nowMs: number): readonly Flight[] {
+    const flights: InFlight[] = [];
+    for (const key of this.#ready) {
+      const room = limit - flights.length;
+      if (room <= 0) break;
+      const taken = key.queue.splice(0, this.#ordered ? room : 1);
+      key.inFlight += taken.length;
+      this.#ready.delete(key);
+      for (const { message, page } of taken) {
+        const flight: InFlight = { message, page, sinceMs: nowMs, copied: false };
+        this.#inFlight.set(message, flight);
+        flights.push(flight);
+      }
+    }
+    return flights.sort((a, b) => a.message.seq - b.message.seq);
+  }
+
+  /** What became of a delivery. True: the message is in the retry table meanwhile, and the answer has to be written there. */
+  landed({ message }: Flight, after: AfterTry): boolean {
+    const flight = this.#land(message);
+    if (flight === undefined) return false;
+    const key = this.#keys.get(keyOf(message));
+    if (flight.copied) {
+      this.#goOn(key);
+      return true;
+    }
+    if (after.kind === "delivered") this.#settled(flight);
+    // Behind one that failed in the same delivery, it was not tried.
+    else if (this.#held.has(keyOf(message))) this.#copy(flight, { message, state: "waiting", attempts: 0 });
+    else this.#copy(flight, { message, state: after.state, attempts: after.attempts, error: after.error });
+    this.#goOn(key);
+    return false;
+  }
+
+  /** Not delivered, for no fault of the messages: they go again, before those behind them. Returns those that left for the retry table. */
+  putBack(flights: readonly Flight[]): readonly LoggedMessage[] {
+    const copied: LoggedMessage[] = [];
+    const back = new Map<Key, Waiting[]>();
+    for (const { message } of flights) {
+      const flight = this.#land(message);
+      const key = this.#keys.get(keyOf(message));
+      if (flight?.copied === true) copied.push(message);
+      if (flight === undefined || key === undefined) continue;
+      const waiting = back.get(key) ?? [];
+      if (!flight.copied) waiting.push(flight);
+      back.set(key, waiting);
+    }
+    for (const [key, waiting] of back) {
+      key.queue = [...waiting, ...key.queue];
+      this.#goOn(key);
+    }
+    return copied;
+  }
+
+  /** Those that are under way since before `sinceMs` leave the log, so that other keys need not wait for them. Returns them. */
+  detach(sinceMs: number): readonly LoggedMessage[] {
+    const slow: LoggedMessage[] = [];
+    for (const flight of this.#inFlight.values()) {
+      if (flight.copied || flight.sinceMs > sinceMs) continue;
+      flight.copied = true;
+      slow.push(flight.message);
+      this.#copy(flight, { message: flight.message, state: "waiting", attempts: 0 });
+    }
+    return slow;
+  }
+
+  /** Takes what is complete, from the front: neighbours with the same lanes as one. */
+  takeSettled(): readonly Settled[] {
+    const settled: Settled[] = [];
+    while (this.#pages[0]?.open === 0) {
+      const { lanes, cursor, copies } = this.#pages.shift() as Page;
+      const last = settled.at(-1);
+      if (last?.lanes === lanes) settled[settled.length - 1] = { lanes, cursor, copies: [...last.copies, ...copies] };
+      else settled.push({ lanes, cursor, copies });
+    }
+    return settled;
+  }
+
+  #enqueue(name: string, waiting: Waiting): void {
+    let key = this.#keys.get(name);
+    if (key === undefined) {
+      key = { name, queue: [], inFlight: 0 };
+      this.#keys.set(name, key);
+    }
+    key.queue.push(waiting);
+    if (key.inFlight === 0) this.#ready.add(key);
+  }
+
+  #copy({ message, page }: Waiting, copy: Copy): void {
+    page.copies.push(copy);
+    this.#settled({ message, page });
+    const { state } = copy;
+    if (state === "skipped") return;
+    this.#held.add(copy);
+    // Those behind it wait where it waits.
+    const key = this.#keys.get(keyOf(message));
+    const behind = key?.queue.splice(0) ?? [];
+    if (key !== undefined) this.#ready.delete(key);
+    for (const waiting of behind) {
+      waiting.page.copies.push({ message: waiting.message, state: "waiting", attempts: 0 });
+      this.#held.add({ message: waiting.message, state: "waiting", attempts: 0 });
+      this.#settled(waiting);
+    }
+  }
+
+  #settled({ page }: Waiting): void {
+    page.open -= 1;
+    this.#open -= 1;
+  }
+
+  #land(message: LoggedMessage): InFlight | undefined {
+    const flight = this.#inFlight.get(message);
+    this.#inFlight.delete(message);
+    const key = this.#keys.get(keyOf(message));
+    if (flight !== undefined && key !== undefined) key.inFlight -= 1;
+    return flight;
+  }
+
+  #goOn(key: Key | undefined): void {
+    if (key === undefined || key.inFlight > 0) return;
+    if (key.queue.length > 0) this.#ready.add(key);
+    else this.#keys.delete(key.name);
+  }
+}

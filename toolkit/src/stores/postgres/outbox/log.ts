@@ -1,0 +1,174 @@
+import { TripactError } from "../../../protocol/errors.ts";
+import type { Desk, Lanes, Messages, OutboxLog, OutboxLogFeatures, Page, ReadQuery, Settlement } from "../../outbox-log.ts";
+import type { StoreHealth } from "../../store.ts";
+import { Connection, type ConnectionOptions } from "../connection.ts";
+import { loadPg, type PgModule } from "../driver.ts";
+import { channel, PostgresMembership } from "../membership.ts";
+import { checkSchema, refuseUnfit } from "../migrate.ts";
+import { placeOf } from "../outcome.ts";
+import type { Session } from "../session.ts";
+import { PostgresDesk } from "./desk.ts";
+import { PostgresLanes, refuseOldSession, settleStatement } from "./lanes.ts";
+import { pinnedReads, read } from "./read.ts";
+import { PostgresRetries } from "./retries.ts";
+import { tidy } from "./tidy.ts";
+
+export interface PostgresOutboxLogOptions {
+  /** A direct connection: a transaction-pooling proxy is refused. */
+  readonly url: string;
+  /** The driver. Default: `import("pg")`. */
+  readonly pg?: PgModule;
+  /** Default 5,000. */
+  readonly connectTimeoutMs?: number;
+  /** Default 30,000: to find where a large backlog begins takes one pass over it. */
+  readonly statementTimeoutMs?: number;
+  /** Default `tripact relay`; each connection adds its role. */
+  readonly applicationName?: string;
+}
+
+const LOCK_TIMEOUT_MS = 2_000;
+
+/** The outbox of one Postgres database, in the schema `tripact` that `migrate` makes. Not connected yet: a relay does that. */
+export function postgresOutboxLog(options: PostgresOutboxLogOptions): OutboxLog {
+  for (const name of ["connectTimeoutMs", "statementTimeoutMs"] as const) {
+    const value = options[name];
+    if (value !== undefined && !(Number.isInteger(value) && value > 0)) {
+      throw new TripactError("invalid-option", `${name} is a whole number of milliseconds above 0, not ${value}.`, { where: name });
+    }
+  }
+  return new PostgresOutboxLog(options);
+}
+
+/** Five connections: the log itself, people's questions, and lock, watch and listen as every node has them. */
+class PostgresOutboxLog implements OutboxLog, Messages {
+  readonly features: OutboxLogFeatures = { name: "postgres", persistent: true };
+  readonly lanes: Lanes;
+  readonly retries: PostgresRetries;
+  readonly desk: Desk;
+  readonly membership: PostgresMembership;
+  readonly #options: PostgresOutboxLogOptions;
+  readonly #place: string;
+  readonly #log: Connection;
+  readonly #ops: Connection;
+  readonly #connections: readonly Connection[];
+  #numbered: { readonly session: Session; readonly number: number } | undefined;
+  #connected: Promise<void> | undefined;
+
+  constructor(options: PostgresOutboxLogOptions) {
+    this.#options = options;
+    this.#place = placeOf(options.url);
+    const lockTimeout = `set lock_timeout = ${LOCK_TIMEOUT_MS}`;
+    // A cursor that a crash forgets is a second delivery, no loss: its commits need not wait for the disk.
+    this.#log = this.#connection("log", [...pinnedReads, lockTimeout], { commitLevel: () => "off" });
+    this.#ops = this.#connection("ops", [lockTimeout], { commitLevel: () => "on" });
+    const lock = this.#connection("lock", [lockTimeout], {
+      commitLevel: () => "local",
+      onLost: () => membership.tell("lost"),
+      onBack: () => membership.tell("back"),
+    });
+    const watch = this.#connection("watch", []);
+    const listen = this.#connection("listen", [lockTimeout], {
+      commitLevel: () => "off",
+      hear: (notification) => membership.hear(notification),
+      prepare: async (session) => {
+        await session.query({ reads: true, text: `listen ${channel}` });
+      },
+      onBack: () => membership.tellAll(),
+    });
+    const membership = new PostgresMembership({ lock, watch, listen });
+    this.membership = membership;
+    this.lanes = new PostgresLanes({ log: this.#log, ops: this.#ops, numberOf: (session) => this.#numberOf(session) });
+    this.retries = new PostgresRetries(this.#log);
+    this.desk = new PostgresDesk(this.#ops, () => this.announce());
+    this.#connections = [this.#log, this.#ops, lock, watch, listen];
+  }
+
+  get messages(): Messages {
+    return this;
+  }
+
+  connect(): Promise<void> {
+    this.#connected ??= this.#connect().catch((error: unknown) => {
+      this.#connected = undefined;
+      throw error;
+    });
+    return this.#connected;
+  }
+
+  health(): StoreHealth {
+    switch (this.#log.state) {
+      case "new":
+      case "closed":
+        return { state: "down", detail: "not connected" };
+      case "down":
+      case "waiting":
+        return { state: "down", detail: this.#log.problem };
+      case "up":
+        return { state: "up" };
+    }
+  }
+
+  announce(): void {
+    this.membership.announce("outbox");
+    // Nobody hears himself.
+    this.membership.tell("outbox");
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#connections.map((connection) => connection.close()));
+  }
+
+  async read(query: ReadQuery): Promise<Page> {
+    return this.#log.exclusive(async (session) => {
+      const number = this.#numberOf(session);
+      refuseOldSession(query.cursor, number);
+      return read(session, number, query);
+    });
+  }
+
+  async settle(settlement: Settlement): Promise<readonly number[]> {
+    return this.#log.exclusive(async (session) => {
+      refuseOldSession(settlement.cursor, this.#numberOf(session));
+      const { rows } = await session.query(settleStatement(settlement));
+      return rows.map((row) => Number(row["lane"]));
+    });
+  }
+
+  async tidy(keepMs: number): Promise<number> {
+    return tidy(this.#ops, keepMs);
+  }
+
+  #numberOf(session: Session): number {
+    if (this.#numbered?.session !== session) this.#numbered = { session, number: (this.#numbered?.number ?? 0) + 1 };
+    return this.#numbered.number;
+  }
+
+  async #connect(): Promise<void> {
+    try {
+      await this.#log.open();
+      await this.#log.exclusive(async (session) => {
+        await refuseUnfit(session, this.#place);
+        await checkSchema(session, this.#place);
+      });
+      await Promise.all(this.#connections.filter((connection) => connection !== this.#log).map((connection) => connection.open()));
+    } catch (error) {
+      await Promise.all(this.#connections.map((connection) => connection.reset()));
+      throw error;
+    }
+  }
+
+  #connection(role: string, settings: readonly string[], more: Partial<ConnectionOptions> = {}): Connection {
+    const { url, pg, applicationName = "tripact relay", connectTimeoutMs = 5_000, statementTimeoutMs = 30_000 } = this.#options;
+    return new Connection({
+      pg: pg === undefined ? loadPg : () => Promise.resolve(pg),
+      url,
+      place: this.#place,
+      applicationName: `${applicationName} ${role}`,
+      connectTimeoutMs,
+      statementTimeoutMs,
+      settings,
+      commitLevel: () => "on",
+      ...more,
+    });
+  }
+}

@@ -1,0 +1,53 @@
+import { TripactError } from "../../../protocol/errors.ts";
+import type { Connection } from "../connection.ts";
+import { sqlStateOf } from "../outcome.ts";
+import type { Session } from "../session.ts";
+
+const PARTITIONS = Array.from({ length: 16 }, (_, slot) => `tripact.outbox_${String(slot).padStart(2, "0")}`);
+/** Nobody writes to a partition whose time is over, but somebody may be writing late: he goes first. */
+const LOCK_WAITS_MS = 50;
+
+/**
+ * Empties partitions whose time is over, whose rows are older than `keepMs` and settled by every subscription. The lock comes first: with it
+ * there is no uncommitted row in there, and none can come in between. `truncate` locks that partition alone; business inserts go
+ * elsewhere. Without any subscription nothing goes: nobody has read it yet.
+ */
+export async function tidy(ops: Connection, keepMs: number): Promise<number> {
+  let emptied = 0;
+  for (const partition of PARTITIONS) {
+    if (await ops.exclusive((session) => emptyOne(session, partition, keepMs))) emptied += 1;
+  }
+  return emptied;
+}
+
+async function emptyOne(session: Session, partition: string, keepMs: number): Promise<boolean> {
+  if (!(await isOver(session, partition, keepMs))) return false;
+  try {
+    await session.query({ text: "begin" });
+    await session.query({ text: `set local lock_timeout = ${LOCK_WAITS_MS}` });
+    await session.query({ text: `lock table only ${partition} in access exclusive mode` });
+    const over = await isOver(session, partition, keepMs);
+    if (over) await session.query({ text: `truncate only ${partition}` });
+    await session.query({ text: over ? "commit" : "rollback" });
+    return over;
+  } catch (error) {
+    if (!session.over) await session.query({ text: "rollback" });
+    // Somebody reads or writes there: the next round will do.
+    if (error instanceof TripactError && sqlStateOf(error.cause) === "55P03") return false;
+    throw error;
+  }
+}
+
+/** Settled by all means all rows are older than whatever any cursor might not have seen. */
+async function isOver(session: Session, partition: string, keepMs: number): Promise<boolean> {
+  const { rows } = await session.query({
+    reads: true,
+    text: `
+select last.slot <> tripact.outbox_slot()
+       and last.recorded_at < clock_timestamp() - $1 * interval '1 millisecond'
+       and last.tx < (select pg_snapshot_xmin(seen::pg_snapshot) from tripact.outbox_lane order by 1 limit 1) as over
+  from (select tx, slot, recorded_at from ${partition} order by tx desc limit 1) last`,
+    values: [keepMs],
+  });
+  return rows[0]?.["over"] === true;
+}
