@@ -197,12 +197,15 @@ export class Coordinator {
     return outcomeOfRecord(record, this.#parts);
   }
 
-  /** Leaves a letter for the owner: at once where that is us, else as mail. An unknown gid never starts from now on. */
+  /**
+   * Leaves a letter for the owner: at once where that is us, else as mail. Resolves when it is journaled or posted, so that no crash
+   * loses it. An unknown gid never starts from now on.
+   */
   async send(gid: string, letter: Letter): Promise<"delivered" | "posted" | "ended" | "never-started"> {
     const live = this.#lives.get(gid);
-    if (live !== undefined && live.seq > 0 && this.#ownership.mayWrite()) {
+    if (live !== undefined && live.seq > 0 && !live.gone && !live.held && this.#ownership.mayWrite()) {
       this.#engine.deliver(live, letter);
-      return "delivered";
+      if (!live.gone && (await this.#watch(gid, "journaled")) !== "elsewhere") return "delivered";
     }
     const verdict = await this.#parts.store.journal.post(gid, JSON.stringify(letter));
     if (verdict.kind === "posted") {
@@ -267,6 +270,7 @@ export class Coordinator {
   /** The header moved on under us although it is ours: a mail, or an entry whose reply was lost. Read it again and go on from there. */
   #reload(live: Live, then: (again: Live) => void = () => undefined): void {
     this.#engine.drop(live, "the journal is read again");
+    this.#watchers.lost(live.gid);
     const { store, clock, tuning, notify } = this.#parts;
     store.journal.read([live.gid]).then(
       ([record]) => {
@@ -276,11 +280,15 @@ export class Coordinator {
         else {
           this.#adopt(again, record);
           then(again);
+          // What came after the reading found nobody to hear it.
+          this.#mailbox.read();
         }
       },
       (error: unknown) => {
         notify({ kind: "store", error: textOf(error) });
-        clock.after(tuning.flushRetryMs, () => this.#reload(live, then));
+        clock.after(tuning.flushRetryMs, () => {
+          if (this.#lives.get(live.gid) === live) this.#reload(live, then);
+        });
       },
     );
   }
@@ -307,7 +315,7 @@ export class Coordinator {
   #durable(live: Live): void {
     const { state } = live;
     if (this.#watchers.has(live.gid)) {
-      const stages: Until[] = ["started"];
+      const stages: Until[] = ["started", "journaled"];
       if (state.kind !== "forward") stages.push("decided");
       if (live.ended) stages.push("ended");
       this.#watchers.reached(live.gid, stages, outcomeOf(live.gid, state));

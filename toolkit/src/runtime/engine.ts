@@ -172,8 +172,9 @@ export class Engine {
   #carryOut(live: Live, effects: readonly Effect[]): void {
     if (live.dirty) this.parts.commits.enqueue(live);
     if (!live.durable) return;
-    if (live.readAgain) return this.parts.onVerdict(live, "reload");
     this.parts.onDurable(live);
+    if (live.gone) return;
+    if (live.readAgain) return this.parts.onVerdict(live, "reload");
     let wakeAtMs = Number.POSITIVE_INFINITY;
     const nowMs = this.parts.clock.nowMs();
     for (const effect of effects) {

@@ -65,9 +65,9 @@ export class Live {
     return this.#pending.length > 0 || this.#mailOnly;
   }
 
-  /** Everything that memory knows is in the journal. */
+  /** Everything that memory knows is in the journal. A state that was given up may hold what the journal has refused. */
   get durable(): boolean {
-    return this.seq > 0 && !this.flying && !this.dirty;
+    return !this.gone && this.seq > 0 && !this.flying && !this.dirty;
   }
 
   /** Evolves at once; the entry goes with the next flush. Throws IllegalTransition and changes nothing if no rule allows it. */

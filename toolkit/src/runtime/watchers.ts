@@ -1,6 +1,7 @@
 import type { TransactionOutcome } from "./outcome.ts";
 
-export type Until = "started" | "decided" | "ended";
+/** `journaled`: whatever this node's memory knows by now. */
+export type Until = "started" | "journaled" | "decided" | "ended";
 
 interface Watcher {
   readonly until: Until;
@@ -28,6 +29,11 @@ export class Watchers {
 
   reached(gid: string, stages: readonly Until[], outcome: TransactionOutcome): void {
     this.#settle(gid, ({ until }) => stages.includes(until), (watcher) => watcher.resolve(outcome));
+  }
+
+  /** The state in memory was given up: what was not journaled by now will not be. */
+  lost(gid: string): void {
+    this.#settle(gid, ({ until }) => until === "journaled", (watcher) => watcher.resolve("elsewhere"));
   }
 
   fail(gid: string, error: unknown): void {

@@ -25,18 +25,19 @@ export class Mailbox {
     this.#again = true;
     if (this.#running) return;
     this.#running = true;
-    this.#readAll()
-      .catch((error: unknown) => this.#parts.notify({ kind: "store", error: textOf(error) }))
-      .finally(() => {
-        this.#running = false;
-      });
+    this.#readAll().catch((error: unknown) => this.#parts.notify({ kind: "store", error: textOf(error) }));
   }
 
   async #readAll(): Promise<void> {
     const { journal, owner, mayRead, deliver, limit } = this.#parts;
-    while (this.#again && mayRead()) {
-      this.#again = false;
-      for (const mail of await journal.mail(owner(), limit)) deliver(mail);
+    try {
+      while (this.#again && mayRead()) {
+        this.#again = false;
+        for (const mail of await journal.mail(owner(), limit)) deliver(mail);
+      }
+    } finally {
+      // In the same turn as the last look at the wish: one that came in between would be granted by nobody.
+      this.#running = false;
     }
   }
 }
