@@ -157,9 +157,9 @@ class Door implements Tripact {
   }
 
   async startPlan(plan: Plan, options: StartOptions = {}): Promise<Started> {
-    const checked = checkPlan(plan);
-    // The canonical text is the plan's identity, and a bounded one.
-    const text = encodeInput(checked, "plan", this.#tuning.payloadBytesMax);
+    // The canonical text is the plan's identity, and a bounded one; what it says is driven, whatever the caller's objects do.
+    const text = encodeInput(checkPlan(plan), "plan", this.#tuning.payloadBytesMax);
+    const checked = checkPlan(JSON.parse(text));
     for (const item of checked.groups.flat()) {
       if ("participant" in item && this.#directory.participant(item.participant) === undefined) {
         throw new TripactError("unknown-participant", `This node cannot reach ${item.participant}.`, { where: item.name, hint: "Register it, or allow its host." });

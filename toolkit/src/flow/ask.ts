@@ -1,5 +1,5 @@
 import { TripactError } from "../protocol/errors.ts";
-import { encodeInput, fingerprint, type Json } from "../protocol/json.ts";
+import { copyOf, encodeInput, fingerprint, type Json } from "../protocol/json.ts";
 import { answerFromThrown, type Answer, type Op } from "../protocol/outcome.ts";
 import type { Guard, Offer, Recorded, Target } from "../protocol/transaction.ts";
 import type { BranchCode, DriverHost, OpContext } from "../runtime/driver.ts";
@@ -54,7 +54,7 @@ export function makeTx(host: DriverHost, doors: Doors): Tx {
     emit: (topic: string, message: EmitOptions<unknown>) =>
       refusable(async () => {
         const payload = JSON.parse(encodeInput(message.payload, `message to ${topic}`, host.payloadBytesMax)) as Json;
-        doors.emit(checkText(topic, "topic"), checkText(message.key, "key"), payload, message.headers ?? {});
+        doors.emit(checkText(topic, "topic"), checkText(message.key, "key"), payload, checkHeaders(message.headers ?? {}));
         await Promise.resolve();
       }),
     now: () => doors.record("now"),
@@ -88,7 +88,7 @@ function closure(name: string, kind: "step" | "pivot", action: Action, options: 
     code(op) {
       if (op === "action") return { ...common, ask: (context) => answerOf(() => action(branchOf(context))) };
       if (op !== "compensate" || typeof undo !== "function") return undefined;
-      return { ...common, ask: (context) => answerOf(() => undo(branchOf(context), context.forwardResult)) };
+      return { ...common, ask: (context) => answerOf(() => undo(branchOf(context), copyOf(context.forwardResult))) };
     },
   };
 }
@@ -131,7 +131,7 @@ function local(host: DriverHost, name: string, action: (db: SqlExecutor, branch:
         kind: "sql",
         timeoutMs,
         run: async (db, context) => {
-          await undo(db, context.forwardResult);
+          await undo(db, copyOf(context.forwardResult));
         },
       };
     },
@@ -178,4 +178,9 @@ function branchOf(context: OpContext): BranchContext {
 function checkText(value: unknown, what: string): string {
   if (typeof value === "string" && value.length > 0 && value.length <= 255) return value;
   throw new TripactError("invalid-input", `A message's ${what} is a string of 1 to 255 characters.`);
+}
+
+function checkHeaders(headers: unknown): { readonly [name: string]: string } {
+  if (typeof headers === "object" && headers !== null && Object.values(headers).every((value) => typeof value === "string")) return { ...headers };
+  throw new TripactError("invalid-input", "A message's headers are strings by name.");
 }

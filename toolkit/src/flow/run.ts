@@ -5,7 +5,7 @@
  */
 import { Abandoned, textOf, TripactError } from "../protocol/errors.ts";
 import { checkBranch } from "../protocol/ids.ts";
-import { encodeResult, fingerprint, type Json } from "../protocol/json.ts";
+import { copyOf, encodeResult, fingerprint, journaledDetails, type Json } from "../protocol/json.ts";
 import { Pause, Refused, type Op } from "../protocol/outcome.ts";
 import { isUnsettled, pivotDone, type EventOf, type Recorded, type TransactionEvent } from "../protocol/transaction.ts";
 import type { BranchCode, Driver, DriverHost } from "../runtime/driver.ts";
@@ -104,8 +104,8 @@ export class FlowRun implements Driver {
   }
 
   #settle(waiting: Waiting, settlement: Settlement): void {
-    if (settlement.kind === "done") return waiting.resolve(settlement.result);
-    const refused = new Refused(settlement.code, settlement.details);
+    if (settlement.kind === "done") return waiting.resolve(copyOf(settlement.result));
+    const refused = new Refused(settlement.code, copyOf(settlement.details));
     this.#refusals.set(refused, settlement.branch);
     waiting.reject(refused);
   }
@@ -225,13 +225,13 @@ export class FlowRun implements Driver {
     if (this.#over || error instanceof Abandoned) return;
     const state = this.#host.state();
     if (state === undefined) return;
-    if (error instanceof Pause) return this.#host.append({ kind: "parked", reason: "paused", detail: error.reason });
+    if (error instanceof Pause) return this.#host.append({ kind: "parked", reason: "paused", detail: textOf(error.reason) });
     if (pivotDone(state.branches)) return this.#host.append({ kind: "parked", reason: "flow-threw-after-pivot", detail: textOf(error) });
     if (!(error instanceof Refused)) {
       return this.#host.append({ kind: "roll-back-requested", reason: { kind: "flow-threw", error: textOf(error) } });
     }
     const branch = this.#refusals.get(error);
-    const why = { code: error.code, ...(error.details === undefined ? {} : { details: error.details }) };
+    const why = { code: textOf(error.code), ...journaledDetails(error.details, this.#host.payloadBytesMax) };
     const reason = branch === undefined ? { kind: "refused-by-flow" as const, ...why } : { kind: "refused" as const, branch, ...why };
     this.#host.append({ kind: "roll-back-requested", reason });
   }

@@ -1,5 +1,5 @@
 import { TripactError } from "../protocol/errors.ts";
-import type { Json, Jsonable } from "../protocol/json.ts";
+import { copyOf, type Json, type Jsonable } from "../protocol/json.ts";
 import { checkDuration } from "../runtime/options.ts";
 import type { DriverHost, Runnable } from "../runtime/driver.ts";
 import { FlowRun } from "./run.ts";
@@ -39,7 +39,7 @@ export function saga<In, Out>(name: string, second: SagaOptions | Flow<In, Out>,
     defaults: options.deadlineMs === undefined ? {} : { deadlineMs: options.deadlineMs },
     flow,
     // The journal holds what the door accepted as `In`.
-    drive: (input: Json, host: DriverHost) => new FlowRun((tx) => flow(tx, input as In), host),
+    drive: (input: Json, host: DriverHost) => new FlowRun((tx) => flow(tx, copyOf(input) as In), host),
   };
 }
 

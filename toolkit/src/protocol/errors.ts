@@ -104,6 +104,11 @@ export class IllegalTransition extends TripactError {
   }
 }
 
+/** Never throws, whatever was thrown: not every object has a text. */
 export function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  try {
+    return String(error instanceof Error ? error.message : error);
+  } catch {
+    return `a thrown ${typeof error} without a text`;
+  }
 }

@@ -50,6 +50,21 @@ export function encodeResult(value: unknown, where: string, bytesMax = DEFAULT_P
   return bounded(text, where, bytesMax);
 }
 
+/** What of a refusal's details can be journaled: all or nothing. The refusal stands either way. */
+export function journaledDetails(details: unknown, bytesMax = DEFAULT_PAYLOAD_BYTES_MAX): { readonly details?: Json } {
+  try {
+    const text = encodeResult(details, "details of a refusal", bytesMax);
+    return text === undefined ? {} : { details: JSON.parse(text) as Json };
+  } catch {
+    return {};
+  }
+}
+
+/** For code that may change what it is given: the journal's own value stays as it is. */
+export function copyOf<T extends Json | undefined>(value: T): T {
+  return typeof value === "object" && value !== null ? (JSON.parse(JSON.stringify(value)) as T) : value;
+}
+
 /** SHA-256 over canonical JSON (RFC 8785): two inputs are the same when their fingerprints are. */
 export function fingerprint(value: Json | undefined): string {
   return createHash("sha256").update(canonical(value) ?? "").digest("base64url");

@@ -48,7 +48,8 @@ export class Live {
   traceparent: string | undefined;
   /** The journal as it was read at takeover, for the flow's replay; empty once the driver has begun. */
   past: TransactionEvent[] = [];
-  readonly #pending: TransactionEvent[] = [];
+  /** JSON texts: what is journaled is what happened, whoever changes an event's parts before the flush. */
+  readonly #pending: string[] = [];
   /** Mail was read that changed nothing: the count alone has to be written. */
   #mailOnly = false;
   #decidedInPending = false;
@@ -70,10 +71,11 @@ export class Live {
     return !this.gone && this.seq > 0 && !this.flying && !this.dirty;
   }
 
-  /** Evolves at once; the entry goes with the next flush. Throws IllegalTransition and changes nothing if no rule allows it. */
+  /** Evolves at once; the entry goes with the next flush. Throws and changes nothing if no rule allows it, or it is not JSON. */
   apply(event: TransactionEvent, nowMs: number): void {
+    const text = JSON.stringify(event);
     this.state = evolve(this.state, event, nowMs);
-    this.#pending.push(event);
+    this.#pending.push(text);
     if (event.kind === "decided") this.#decidedInPending = true;
   }
 
@@ -98,7 +100,7 @@ export class Live {
 
   /** Takes what is pending into one write. */
   takeWrite(): Write {
-    const entry = JSON.stringify(this.#pending);
+    const entry = `[${this.#pending.join(",")}]`;
     const messages = this.#decidedInPending ? messagesOf(this.state) : [];
     const mailGuard = this.#decidedInPending;
     this.#pending.length = 0;

@@ -1,4 +1,4 @@
-import { encodeResult, type Json } from "../../protocol/json.ts";
+import { encodeResult, journaledDetails, type Json } from "../../protocol/json.ts";
 import { textOf } from "../../protocol/errors.ts";
 import { branchKey } from "../../protocol/ids.ts";
 import { answerFromThrown, type Answer, type Op } from "../../protocol/outcome.ts";
@@ -105,21 +105,24 @@ export function contextOf(parts: ContextParts): OpContext {
   };
 }
 
-/** What an answer means for the journal. */
+/** Of a pending answer whose own time is none: at once would be a loop, and never would be for ever. */
+const PENDING_MS = 1_000;
+
+/** What an answer means for the journal. Total: participants answer anything. */
 export function eventOf(answer: Answer, branch: Branch, op: Op, policy: RetryPolicy, random: number, bytesMax: number): TransactionEvent {
   const at = { branch: branch.name, op };
   switch (answer.kind) {
     case "done":
       return doneEvent(answer.result, branch.name, op, bytesMax);
     case "refused":
-      return { kind: "refused", ...at, code: answer.code, ...(answer.details === undefined ? {} : { details: answer.details }) };
+      return { kind: "refused", ...at, code: clip(answer.code), ...journaledDetails(answer.details, bytesMax) };
     case "unknown": {
       const attempt = branch.attempts + 1;
       const { code, error } = answer;
       return { kind: "attempted", ...at, code, error: clip(error), retryAfterMs: retryDelayMs(policy, attempt, random), spent: attempt >= policy.maxAttempts };
     }
     case "pending":
-      return { kind: "pending", ...at, retryAfterMs: answer.retryAfterMs };
+      return { kind: "pending", ...at, retryAfterMs: Number.isFinite(answer.retryAfterMs) && answer.retryAfterMs >= 0 ? answer.retryAfterMs : PENDING_MS };
     case "key-reused":
       return { kind: "parked", branch: branch.name, reason: "key-reused", detail: clip(answer.detail) };
     case "pause":
@@ -140,7 +143,8 @@ export function doneEvent(result: unknown, branch: string, op: Op, bytesMax: num
 }
 
 /** Error texts come from anywhere: bounded, so that an audit trail stays one. */
-function clip(text: string): string {
+function clip(said: unknown): string {
+  const text = textOf(said);
   return text.length <= 2_000 ? text : `${text.slice(0, 2_000)} … (${text.length} characters)`;
 }
 

@@ -1,4 +1,4 @@
-import type { Json } from "../../protocol/json.ts";
+import { copyOf, type Json } from "../../protocol/json.ts";
 import { answerFromThrown, type Answer, type Op } from "../../protocol/outcome.ts";
 import type { Lookup, Participant, SagaParticipant, TccParticipant } from "../participant.ts";
 import type { Call, Transport } from "../transport.ts";
@@ -63,7 +63,8 @@ export function inProcessTransport<In, Out>(ops: SagaOps<In, Out> | TccOps<In, O
 async function answerOf<In, Out>(run: Operation<In, Out>, call: Call, signal: AbortSignal): Promise<Answer> {
   try {
     // Journaled payloads are data: the declared input type is what the compiler checked when they were made.
-    const result = await run({ ...call, signal }, call.payload as In, call.forwardResult as Out);
+    // A copy, for the next attempt sends the same ones.
+    const result = await run({ ...call, signal }, copyOf(call.payload) as In, copyOf(call.forwardResult) as Out);
     return result === undefined ? { kind: "done" } : { kind: "done", result: result as Json };
   } catch (error) {
     return answerFromThrown(error);
