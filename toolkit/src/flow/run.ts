@@ -33,6 +33,8 @@ export class FlowRun implements Driver {
   readonly #refusals = new WeakMap<Refused, string>();
   #delivering = false;
   #returned = false;
+  /** What the flow threw. A pivot that is still open overrules the roll back that it asks for. */
+  #thrown: { readonly error: unknown } | undefined;
   #over = false;
 
   constructor(flow: (tx: Tx) => Promise<unknown>, host: DriverHost) {
@@ -44,8 +46,9 @@ export class FlowRun implements Driver {
     return this.#delivering && !this.#over;
   }
 
+  /** With every result delivered, the flow may still wait for something of its own: only its end says that it comes no further. */
   get replaying(): boolean {
-    return !this.#over && this.#settlements.length > 0;
+    return !this.#over && !this.#returned && this.#thrown === undefined;
   }
 
   begin(past: readonly TransactionEvent[]): void {
@@ -67,6 +70,7 @@ export class FlowRun implements Driver {
   heard(event: TransactionEvent): void {
     const settlement = settlementOf(event);
     if (settlement === undefined || this.#over || this.#isParked(event)) return;
+    if (this.#thrown !== undefined) return this.#threw(this.#thrown.error);
     // Said at once: a turn later the commit that the flow has asked for would be decided.
     if (this.#returned && settlement.kind === "refused") return this.#leftAlone(settlement);
     this.#settlements.push(settlement);
@@ -223,8 +227,10 @@ export class FlowRun implements Driver {
 
   #threw(error: unknown): void {
     if (this.#over || error instanceof Abandoned) return;
+    const again = this.#thrown !== undefined;
+    this.#thrown = { error };
     const state = this.#host.state();
-    if (state === undefined) return;
+    if (state === undefined || (again && (state.halted !== undefined || !pivotDone(state.branches)))) return;
     if (error instanceof Pause) return this.#host.append({ kind: "parked", reason: "paused", detail: textOf(error.reason) });
     if (pivotDone(state.branches)) return this.#host.append({ kind: "parked", reason: "flow-threw-after-pivot", detail: textOf(error) });
     if (!(error instanceof Refused)) {
