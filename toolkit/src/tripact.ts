@@ -1,6 +1,6 @@
 import { ConflictingGid, NeverStarted, textOf, TripactError } from "./protocol/errors.ts";
 import { checkPlan } from "./protocol/check-plan.ts";
-import { checkBranch, checkGid } from "./protocol/ids.ts";
+import { checkBranch, checkGid, traceparentIn } from "./protocol/ids.ts";
 import { encodeInput, fingerprint, type Json, type Jsonable } from "./protocol/json.ts";
 import type { Plan } from "./protocol/plan.ts";
 import type { EventOf, Verdict } from "./protocol/transaction.ts";
@@ -10,7 +10,7 @@ import { Coordinator } from "./runtime/coordinator.ts";
 import { Directory } from "./runtime/calls/directory.ts";
 import type { Runnable } from "./runtime/driver.ts";
 import { PLAN_DEFINITION } from "./runtime/engine.ts";
-import type { Completion } from "./runtime/letters.ts";
+import { checkLetter, type Completion, type Letter } from "./runtime/letters.ts";
 import { Live, type Identity } from "./runtime/live.ts";
 import type { Notice, Notify } from "./runtime/notices.ts";
 import { checkDuration, tune, type Tuning, type TuningOptions } from "./runtime/options.ts";
@@ -41,7 +41,7 @@ export interface StartOptions {
   readonly gid?: string;
   /** Roll back if nothing was decided after this time. */
   readonly deadlineMs?: number;
-  /** W3C trace context, passed on to every participant. */
+  /** W3C trace context, passed on to every participant; left out where it is none. */
   readonly traceparent?: string;
 }
 
@@ -97,7 +97,7 @@ export interface Tripact {
 export async function createTripact(options: TripactOptions): Promise<Tripact> {
   const tuning = tune(tuningOf(options));
   const clock = options.clock ?? systemClock;
-  const notify: Notify = options.onNotice ?? (() => undefined);
+  const notify = hearing(options.onNotice);
   const directory = new Directory({
     definitions: [...(options.definitions ?? []), PLANS],
     participants: options.participants ?? [],
@@ -184,28 +184,27 @@ class Door implements Tripact {
       return (await this.#coordinator.look(gid)) ?? { kind: "never-started", gid };
     }
     if (expired === undefined || outcome.kind !== "open" || outcome.phase !== "forward") return outcome;
-    await this.#coordinator.send(gid, { kind: "expired", branch: checkBranch(expired.expiredBranch) });
+    await this.#send(gid, { kind: "expired", branch: expired.expiredBranch });
     return await this.#coordinator.decided(gid);
   }
 
   async cancel(gid: string, by = "caller"): Promise<TransactionOutcome> {
-    await this.#coordinator.send(checkGid(gid), { kind: "cancel", by });
+    await this.#send(gid, { kind: "cancel", by });
     return await this.#coordinator.decided(gid);
   }
 
   async complete(gid: string, branch: string, outcome: Completion): Promise<void> {
-    const text = encodeInput(outcome, `outcome of ${checkBranch(branch)}`, this.#tuning.payloadBytesMax);
-    this.#known(checkGid(gid), await this.#coordinator.send(gid, { kind: "complete", branch, outcome: JSON.parse(text) as Completion }));
+    this.#known(gid, await this.#send(gid, { kind: "complete", branch: checkBranch(branch), outcome }));
   }
 
   async decide(gid: string, branch: string | undefined, verdict: Verdict, why: string, options: { readonly who?: string; readonly result?: Json } = {}): Promise<void> {
     const { who = "operator", result } = options;
     const letter = { kind: "decide" as const, verdict, who, why, ...(branch === undefined ? {} : { branch }), ...(result === undefined ? {} : { result }) };
-    this.#known(checkGid(gid), await this.#coordinator.send(gid, letter));
+    this.#known(gid, await this.#send(gid, letter));
   }
 
   async nudge(gid: string, branch?: string): Promise<void> {
-    this.#known(checkGid(gid), await this.#coordinator.send(gid, branch === undefined ? { kind: "nudge" } : { kind: "nudge", branch }));
+    this.#known(gid, await this.#send(gid, branch === undefined ? { kind: "nudge" } : { kind: "nudge", branch }));
   }
 
   async list(query: Partial<ListQuery> = {}): Promise<readonly JournalHeader[]> {
@@ -260,6 +259,10 @@ class Door implements Tripact {
     return { gid: identity.gid, attached: true };
   }
 
+  async #send(gid: string, letter: Letter): Promise<"delivered" | "posted" | "ended" | "never-started"> {
+    return await this.#coordinator.send(checkGid(gid), checkLetter(letter, this.#tuning.payloadBytesMax));
+  }
+
   #known(gid: string, sent: "delivered" | "posted" | "ended" | "never-started"): void {
     if (sent === "never-started") throw new TripactError("unknown-transaction", "No transaction has this gid, and none will.", { where: gid });
   }
@@ -271,7 +274,19 @@ function startedOf(options: StartOptions, defaultDeadlineMs: number | undefined)
   return {
     kind: "started",
     ...(deadlineMs === undefined ? {} : { deadlineMs }),
-    ...(options.traceparent === undefined ? {} : { traceparent: options.traceparent }),
+    ...traceparentIn(options.traceparent),
+  };
+}
+
+/** An application's log, sync or async, must not stop its transactions. */
+function hearing(onNotice: (notice: Notice) => unknown = () => undefined): Notify {
+  return (notice) => {
+    try {
+      const heard = onNotice(notice);
+      if (heard instanceof Promise) heard.catch(() => undefined);
+    } catch {
+      // Whatever it was, it is not ours to tell.
+    }
   };
 }
 

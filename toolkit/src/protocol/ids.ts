@@ -21,6 +21,14 @@ export function branchKey(gid: string, branch: string): string {
   return `${gid}/${branch}`;
 }
 
+// W3C Trace Context, level 1.
+const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+/** A broken trace must not stop a payment: what is no trace context is left out. */
+export function traceparentIn(value: unknown): { readonly traceparent?: string } {
+  return typeof value === "string" && TRACEPARENT.test(value) ? { traceparent: value } : {};
+}
+
 function checkName(value: unknown, what: string): string {
   if (typeof value !== "string") throw new TripactError("invalid-gid", `A ${what} is a string, not ${typeof value}.`);
   if (value.length === 0 || value.length > LENGTH_MAX) {

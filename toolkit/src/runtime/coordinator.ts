@@ -95,9 +95,9 @@ export class Coordinator {
       mayRead: () => mayWrite() && !this.#stopping,
       limit: tuning.batchMax,
       notify,
-      deliver: ({ gid, body, n }) => {
-        const live = this.#lives.get(gid);
-        if (live !== undefined) this.#engine.deliver(live, JSON.parse(body) as Letter, n);
+      deliver: (mail) => {
+        const live = this.#lives.get(mail.gid);
+        if (live !== undefined) this.#engine.deliverMail(live, mail);
       },
     });
     this.#recovery = new Recovery({
@@ -308,7 +308,7 @@ export class Coordinator {
     if (previous !== undefined) this.#engine.drop(previous, "the journal is read again");
     this.#lives.set(live.gid, live);
     this.#engine.apply(live, { kind: "recovered", by: this.#ownership.incarnation, epoch: live.epoch });
-    for (const mail of record.unread) this.#engine.deliver(live, JSON.parse(mail.body) as Letter, mail.n);
+    for (const mail of record.unread) this.#engine.deliverMail(live, mail);
     this.#engine.step(live);
   }
 

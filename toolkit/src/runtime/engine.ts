@@ -7,7 +7,7 @@ import { decide, type Effect } from "../protocol/decide.ts";
 import { drivePlan } from "../protocol/plan.ts";
 import { askedOp, type Branch, type ParkReason, type Transaction, type TransactionEvent } from "../protocol/transaction.ts";
 import type { Answer, Op } from "../protocol/outcome.ts";
-import type { Store, Verdict } from "../stores/store.ts";
+import type { Mail, Store, Verdict } from "../stores/store.ts";
 import { ask, contextOf, eventOf, limitKey, undoUnguarded } from "./calls/asking.ts";
 import type { Bulkhead } from "./calls/bulkhead.ts";
 import { uuidV7, type Clock } from "./clock.ts";
@@ -81,20 +81,36 @@ export class Engine {
     this.#tell(live, event);
   }
 
-  /** A letter from somebody who does not own the transaction; `n` numbers it in the mail box. */
-  deliver(live: Live, letter: Letter, n?: number): void {
+  /** A letter from somebody who does not own the transaction. */
+  deliver(live: Live, letter: Letter): void {
     this.receive(live, () => {
-      if (n !== undefined && n <= live.mailSeen) return;
-      for (const event of eventsOf(letter, live.state)) {
-        // A verdict of a person ends what is in flight for that branch.
-        if (event.kind === "operator-decided" && event.branch !== undefined) this.#callOff(live, event.branch);
-        // A flow that has given up does not go on by itself: it runs again, from the journal.
-        if (event.kind === "operator-decided" && event.branch === undefined && live.driver !== undefined) live.readAgain = true;
-        this.apply(live, event);
-      }
-      if (n !== undefined) live.readMail(n);
+      this.#follow(live, letter);
       this.step(live);
     });
+  }
+
+  /** A letter that came by mail. One that cannot be followed is told, and counts as read: it must not hold up what is behind it. */
+  deliverMail(live: Live, { gid, n, body }: Mail): void {
+    this.receive(live, () => {
+      if (n <= live.mailSeen) return;
+      try {
+        this.#follow(live, JSON.parse(body) as Letter);
+      } catch (error) {
+        this.parts.notify({ kind: "bug", where: `letter ${n} of ${gid}`, error: textOf(error) });
+      }
+      live.readMail(n);
+      this.step(live);
+    });
+  }
+
+  #follow(live: Live, letter: Letter): void {
+    for (const event of eventsOf(letter, live.state)) {
+      // A verdict of a person ends what is in flight for that branch.
+      if (event.kind === "operator-decided" && event.branch !== undefined) this.#callOff(live, event.branch);
+      // A flow that has given up does not go on by itself: it runs again, from the journal.
+      if (event.kind === "operator-decided" && event.branch === undefined && live.driver !== undefined) live.readAgain = true;
+      this.apply(live, event);
+    }
   }
 
   park(live: Live, reason: ParkReason, detail: string, branch?: string): void {

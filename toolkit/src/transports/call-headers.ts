@@ -1,5 +1,5 @@
 import { TripactError } from "../protocol/errors.ts";
-import { branchKey, checkBranch, checkGid } from "../protocol/ids.ts";
+import { branchKey, checkBranch, checkGid, traceparentIn } from "../protocol/ids.ts";
 import type { Op } from "../protocol/outcome.ts";
 import type { Call } from "./transport.ts";
 
@@ -16,7 +16,6 @@ export type CallHead = Omit<Call, "payload" | "forwardResult">;
 export type RemoteOp = Exclude<Op, "wake">;
 
 const OPS: readonly string[] = ["action", "compensate", "try", "confirm", "cancel", "forget"] satisfies RemoteOp[];
-const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 export function isRemoteOp(name: string): name is RemoteOp {
   return OPS.includes(name);
@@ -48,7 +47,6 @@ export function readCallHeaders(headers: Readonly<Record<string, string | readon
   const branch = checkBranch(decoded(headers, "tripact-branch"));
   const op = text(headers, "tripact-op");
   if (!isRemoteOp(op)) throw unreadable("tripact-op");
-  const traceparent = headers["traceparent"];
   return {
     gid,
     branch,
@@ -57,8 +55,7 @@ export function readCallHeaders(headers: Readonly<Record<string, string | readon
     epoch: count(headers, "tripact-epoch"),
     attempt: count(headers, "tripact-attempt"),
     notAfterMs: count(headers, "tripact-not-after"),
-    // A broken trace must not stop a payment: it is left out.
-    ...(typeof traceparent === "string" && TRACEPARENT.test(traceparent) ? { traceparent } : {}),
+    ...traceparentIn(headers["traceparent"]),
   };
 }
 

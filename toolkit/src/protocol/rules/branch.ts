@@ -39,11 +39,15 @@ export function parkBranch(branch: Branch, reason: ParkReason, detail: string): 
   return { ...branch, phase: { kind: "parked", reason, detail, before: phase } };
 }
 
-/** A person wants the same op asked again, from its first attempt and at once. */
+/**
+ * A person wants the same op asked again, from its first attempt and at once. What is in flight then ends unseen, and a result that could
+ * not be journaled was one: a later refusal proves nothing.
+ */
 export function askAgain(branch: Branch): Branch {
   const phase = branch.phase.kind === "parked" ? branch.phase.before : branch.phase;
   if (phase.kind !== "open" && phase.kind !== "closing") throw new IllegalTransition(phase.kind, "operator-decided", branch.name);
-  return { ...branch, phase, attempts: 0, notBeforeMs: 0, late: false };
+  const unaccounted = branch.unaccounted || branch.phase.kind !== "parked" || branch.phase.reason === "result-not-json";
+  return { ...branch, phase, attempts: 0, notBeforeMs: 0, unaccounted, late: false };
 }
 
 /** The whole transaction goes on from where it was parked. */
