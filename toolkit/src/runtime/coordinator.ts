@@ -16,7 +16,7 @@ import { Live, type Identity } from "./live.ts";
 import type { Notify } from "./notices.ts";
 import type { Tuning } from "./options.ts";
 import { outcomeOf, type TransactionOutcome } from "./outcome.ts";
-import { outcomeOfRecord } from "./reading.ts";
+import { outcomeOfRecord, patiently } from "./reading.ts";
 import { Watchers, type Until } from "./watchers.ts";
 import { Ownership } from "./ownership/ownership.ts";
 import { liveOf, Recovery } from "./ownership/recovery.ts";
@@ -47,6 +47,7 @@ export class Coordinator {
   readonly #pruning: Pruning;
   #cancelPoll: (() => void) | undefined;
   #stopping = false;
+  #stopped: Promise<void> | undefined;
 
   constructor(parts: CoordinatorParts) {
     this.#parts = parts;
@@ -131,8 +132,12 @@ export class Coordinator {
   }
 
   /** Lets no new work in, lets calls in flight end within `stopWithinMs`, journals what they said, and hands the rest over. */
-  async stop(): Promise<void> {
-    if (this.#stopping) return;
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
     this.#stopping = true;
     const { clock, tuning, store } = this.#parts;
     this.#cancelPoll?.();
@@ -181,7 +186,7 @@ export class Coordinator {
         if (outcome !== "elsewhere") return outcome;
       }
       if (this.#stopping) throw new TripactError("stopped", "This node stopped; another one drives the transaction on.", { where: gid, hint: "Ask outcome(gid) at any node." });
-      const outcome = await this.look(gid);
+      const outcome = await patiently(() => this.look(gid), () => this.#stopping, this.#parts);
       if (outcome === undefined) throw new TripactError("unknown-transaction", "No transaction has this gid.", { where: gid });
       if (outcome.kind !== "open") return outcome;
       await new Promise<void>((resolve) => clock.after(tuning.attachPollMs, resolve));
@@ -223,7 +228,7 @@ export class Coordinator {
         const outcome = await this.#watch(gid, "decided");
         if (outcome !== "elsewhere") return outcome;
       }
-      const outcome = await this.look(gid);
+      const outcome = await patiently(() => this.look(gid), () => this.#stopping, this.#parts);
       if (outcome === undefined) return { kind: "never-started", gid };
       if (outcome.kind !== "open" || outcome.phase !== "forward" || this.#stopping) return outcome;
       await new Promise<void>((resolve) => clock.after(tuning.attachPollMs, resolve));

@@ -221,9 +221,17 @@ export class Engine {
     live.flights.set(branch.name, flight);
     this.parts.bulkhead.enter(key, () => {
       if (live.gone || live.flights.get(branch.name) !== flight) return this.parts.bulkhead.leave(key, "unused");
+      // After a wait: the lease may be over, and the entry that a local step would write may be a flush's by now.
+      if (!this.parts.mayCall() || (code.kind === "sql" && (live.held || !live.durable))) {
+        live.flights.delete(branch.name);
+        this.parts.bulkhead.leave(key, "unused");
+        return this.receive(live, () => this.step(live));
+      }
       this.#ask(live, branch, op, code, flight)
         .then((answer) => {
-          this.parts.bulkhead.leave(key, answer?.kind === "unknown" ? "unknown" : "answered");
+          // One that was called off says nothing about its participant.
+          const isWanted = live.flights.get(branch.name) === flight;
+          this.parts.bulkhead.leave(key, answer?.kind !== "unknown" ? "answered" : isWanted ? "unknown" : "unused");
           if (answer !== undefined) this.#answered(live, branch.name, op, flight, answer);
         })
         .catch((error: unknown) => this.parts.notify({ kind: "bug", where: `call of ${live.gid}/${branch.name}`, error: textOf(error) }));
@@ -244,7 +252,7 @@ export class Engine {
       traceparent: live.traceparent,
       signal: flight.controller.signal,
     });
-    if (code.kind === "sql") return askSql({ ...this.parts, step: (it) => this.step(it) }, live, branch, code, context);
+    if (code.kind === "sql") return askSql({ ...this.parts, step: (it) => this.step(it) }, live, branch, code, context, flight.controller);
     const guarded = !("guard" in branch.offer) || branch.offer.guard === "barrier";
     const undo = op === "compensate" || op === "cancel";
     return (undo && !guarded ? undoUnguarded : ask)(code, context, tuning.opTimeoutMs, clock, flight.controller);

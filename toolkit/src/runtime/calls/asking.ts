@@ -44,6 +44,8 @@ export async function undoUnguarded(code: Askable, context: OpContext, timeoutMs
   const lookup = code.kind === "ask" ? code.lookup : code.participant.lookup;
   if (lookup === undefined) return await ask(code, context, timeoutMs, clock, controller);
   for (let round = 0; round < 2; round += 1) {
+    // Called off in the settle time: another node has it, or a person; to undo is theirs now.
+    if (controller.signal.aborted) return { kind: "unknown", code: "aborted", error: "called off before it was through" };
     const there = await within(timeoutMs, clock, controller, async () => ({ kind: "done", result: await lookup.ask(context.key, controller.signal) }));
     if (there.kind !== "done") return there;
     if (there.result === true) {

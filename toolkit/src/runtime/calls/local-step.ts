@@ -25,7 +25,7 @@ export interface LocalStepHost {
  * a time, and the entry's number is taken. Answers only when nothing was committed, or nobody knows; then the next attempt, or the next
  * flush, settles it, because the sequence lets only one of the two win.
  */
-export async function askSql(host: LocalStepHost, live: Live, branch: Branch, code: Extract<BranchCode, { kind: "sql" }>, context: OpContext): Promise<Answer | undefined> {
+export async function askSql(host: LocalStepHost, live: Live, branch: Branch, code: Extract<BranchCode, { kind: "sql" }>, context: OpContext, controller: AbortController): Promise<Answer | undefined> {
   const { store, clock, tuning, owner } = host;
   if (store.localSql === undefined) return { kind: "pause", reason: "this store has no local SQL" };
   let sealedEvent: TransactionEvent | undefined;
@@ -33,7 +33,7 @@ export async function askSql(host: LocalStepHost, live: Live, branch: Branch, co
   try {
     const { verdict } = await store.localSql.run(
       owner(),
-      (db) => code.run(db, context),
+      (db) => inTime(code.timeoutMs ?? tuning.opTimeoutMs, clock, controller, () => code.run(db, context)),
       (result) => {
         const event = doneEvent(result, branch.name, context.op, tuning.payloadBytesMax);
         if (event.kind !== "done") throw new TripactError("invalid-input", "The result of this SQL step is not JSON.", { where: `${live.gid}/${branch.name}` });
@@ -45,7 +45,7 @@ export async function askSql(host: LocalStepHost, live: Live, branch: Branch, co
     );
     return settle(verdict);
   } catch (error) {
-    return release(answerFromThrown(error));
+    return release(answerOf(error));
   }
 
   function settle(verdict: Verdict): Answer | undefined {
@@ -66,4 +66,24 @@ export async function askSql(host: LocalStepHost, live: Live, branch: Branch, co
     if (answer === undefined) host.step(live);
     return answer;
   }
+}
+
+class TookTooLong extends Error {}
+
+/** A body that never ends would hold the transaction, and a connection that all local steps share, for ever. */
+function inTime<T>(limitMs: number, clock: Clock, controller: AbortController, work: () => Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const cancel = clock.after(limitMs, () => {
+      reject(new TookTooLong(`no end within ${limitMs} ms`));
+      controller.abort();
+    });
+    void work().then(resolve, reject).finally(cancel);
+  });
+}
+
+function answerOf(error: unknown): Answer {
+  if (error instanceof TookTooLong) return { kind: "unknown", code: "timeout", error: error.message };
+  // What it wrote is committed without the journal: asked again, it would write once more.
+  if (error instanceof TripactError && error.code === "barrier-misuse") return { kind: "pause", reason: error.message };
+  return answerFromThrown(error);
 }
