@@ -273,3 +273,21 @@ test("note 15: a flush that went silent is unknown, and its backend is gone befo
     await proxy.close();
   }
 });
+
+test("while the server is away, each statement waits its own time and not that of everybody before it", async () => {
+  const target = new URL(database.url);
+  const proxy = await startProxy({ target: { host: target.hostname, port: Number(target.port) } });
+  const url = new URL(database.url);
+  url.port = String(proxy.port);
+  const store = await connected(url.href);
+  try {
+    await proxy.close();
+    await until("down", () => store.health().state === "down");
+    const beganMs = performance.now();
+    const asked = Array.from({ length: 6 }, () => assert.rejects(store.journal.post("nobody", "{}"), { code: "store-unreachable" }));
+    await Promise.all(asked);
+    assert.ok(performance.now() - beganMs < 3_000, `${performance.now() - beganMs} ms`);
+  } finally {
+    await store.close();
+  }
+});

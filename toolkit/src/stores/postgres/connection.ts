@@ -1,3 +1,4 @@
+import { performance } from "node:perf_hooks";
 import { TripactError, textOf } from "../../protocol/errors.ts";
 import type { PgResult } from "./driver.ts";
 import { unreachable } from "./outcome.ts";
@@ -19,7 +20,7 @@ export type ConnectionState = "new" | "up" | "waiting" | "down" | "closed";
 
 const BACKOFF_FIRST_MS = 25;
 const BACKOFF_CAP_MS = 1_000;
-/** How long a statement waits for a reconnect before it says `store-unreachable`. */
+/** How long a statement waits for a reconnect before it says `store-unreachable`, its wait in the queue included. */
 const PATIENCE_MS = 1_000;
 const PREDECESSOR_POLL_MS = 20;
 
@@ -79,8 +80,9 @@ export class Connection {
 
   /** Several statements on one session, nobody else in between. */
   async exclusive<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    const untilMs = performance.now() + PATIENCE_MS;
     const turn = this.#queue.then(async () => {
-      const session = await this.#ready();
+      const session = await this.#ready(untilMs);
       await raiseTo(session, this.#options.commitLevel());
       return work(session);
     });
@@ -98,9 +100,9 @@ export class Connection {
     await session?.close();
   }
 
-  async #ready(): Promise<Session> {
+  async #ready(untilMs: number): Promise<Session> {
     const enough = Promise.withResolvers<"enough">();
-    const timer = setTimeout(() => enough.resolve("enough"), PATIENCE_MS);
+    const timer = setTimeout(() => enough.resolve("enough"), Math.max(untilMs - performance.now(), 0));
     try {
       while (this.#state === "down" || this.#state === "waiting") {
         if ((await Promise.race([this.#changed.promise, enough.promise])) === "enough") break;

@@ -38,9 +38,12 @@ export function endsSession(state: string): boolean {
   return state.startsWith("08") || state.startsWith("57P");
 }
 
-/** The session is of no more use although it lives: a demoted or read-only server, a plan that outlived its table. */
+/**
+ * The session is of no more use although it may live: a demoted or read-only server, a plan that outlived its table, a transaction that
+ * idled too long, prepared statements that are not the ones we know of.
+ */
 export function spoilsSession(state: string): boolean {
-  return state === "25006" || state === "0A000";
+  return ["25006", "0A000", "25P03", "25P04", "26000", "42P05"].includes(state);
 }
 
 export function schemaMissing(place: string, cause?: unknown): TripactError {
@@ -55,9 +58,10 @@ export function unreachable(what: string, place: string, cause?: unknown): Tripa
   return new TripactError("store-unreachable", what, { where: place, hint: "Nothing was written.", cause });
 }
 
-// Serialization failure, deadlock, lock timeout, cancelled, out of resources, disk trouble.
+// Serialization failure, deadlock, lock timeout or an object in use, cancelled, out of resources, disk trouble, an internal error, a right
+// that somebody took away. Some need a person; until then the batch is tried again, and what it holds is not dropped.
 function isTransient(state: string): boolean {
-  return /^(40|53|58)/.test(state) || state === "55P03" || state === "57014" || spoilsSession(state);
+  return /^(40|53|55|58|XX)/.test(state) || state === "57014" || state === "42501" || spoilsSession(state);
 }
 
 // Wrong data, broken constraints, limits of a row or a statement.
