@@ -128,6 +128,8 @@ describe("what is refused at the door, before anything is written", () => {
   });
 
   it("settings that cannot work, or that would break what retention promises", async () => {
+    const misspelt: object = { leaseMS: 5_000 };
+    const misspeltPolicy: object = { maxAttemps: 3 };
     const bad: readonly (readonly [TuningOptions, string])[] = [
       [{ opTimeoutMs: -1 }, "opTimeoutMs"],
       [{ openMax: Number.NaN }, "openMax"],
@@ -135,6 +137,12 @@ describe("what is refused at the door, before anything is written", () => {
       [{ retry: { maxAttempts: 0 } }, "maxAttempts"],
       [{ retry: { factor: 0.5 } }, "factor"],
       [{ batchMax: 0 }, "batchMax"],
+      [{ claimSlice: 0 }, "claimSlice"],
+      [{ claimSlice: 1.5 }, "claimSlice"],
+      [{ participantLimit: 0 }, "participantLimit"],
+      [{ breakerAfter: 0 }, "breakerAfter"],
+      [misspelt, "leaseMS"],
+      [{ retry: misspeltPolicy }, "maxAttemps"],
       [{ callLifeMs: 86_400_000, retention: { barrierMs: 86_400_000 } }, "retention.barrierMs"],
       [{ retention: { headersMs: 1, entriesMs: 2 } }, "retention.headersMs"],
     ];

@@ -2,7 +2,7 @@ import { ConflictingGid, NeverStarted, textOf, TripactError } from "./protocol/e
 import { checkPlan } from "./protocol/check-plan.ts";
 import { checkBranch, checkGid, traceparentIn } from "./protocol/ids.ts";
 import { encodeInput, fingerprint, type Json, type Jsonable } from "./protocol/json.ts";
-import type { Plan } from "./protocol/plan.ts";
+import type { Plan, PlanBranch } from "./protocol/plan.ts";
 import type { EventOf, Verdict } from "./protocol/transaction.ts";
 import type { Saga } from "./flow/saga.ts";
 import { systemClock, uuidV7, type Clock } from "./runtime/clock.ts";
@@ -159,7 +159,7 @@ class Door implements Tripact {
   async startPlan(plan: Plan, options: StartOptions = {}): Promise<Started> {
     // The canonical text is the plan's identity, and a bounded one; what it says is driven, whatever the caller's objects do.
     const text = encodeInput(checkPlan(plan), "plan", this.#tuning.payloadBytesMax);
-    const checked = checkPlan(JSON.parse(text));
+    const checked = this.#guarded(checkPlan(JSON.parse(text)));
     for (const item of checked.groups.flat()) {
       if ("participant" in item && this.#directory.participant(item.participant) === undefined) {
         throw new TripactError("unknown-participant", `This node cannot reach ${item.participant}.`, { where: item.name, hint: "Register it, or allow its host." });
@@ -257,6 +257,13 @@ class Door implements Tripact {
     const [first] = await this.#store.journal.read([identity.gid]);
     if (first !== undefined && (first.definition !== identity.definition || first.inputHash !== identity.inputHash)) throw new ConflictingGid(identity.gid, "definition or input");
     return { gid: identity.gid, attached: true };
+  }
+
+  /** A participant that has no barrier here has none, whatever a plan says of it or leaves out. */
+  #guarded({ groups }: Plan): Plan {
+    const guarded = (item: PlanBranch): PlanBranch =>
+      "participant" in item && this.#directory.participant(item.participant)?.guard === "unguarded" ? { ...item, guard: "unguarded" } : item;
+    return { groups: groups.map((group) => group.map(guarded)) };
   }
 
   async #send(gid: string, letter: Letter): Promise<"delivered" | "posted" | "ended" | "never-started"> {

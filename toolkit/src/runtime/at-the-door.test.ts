@@ -1,6 +1,6 @@
 import { describe, it } from "node:test";
 import assert from "node:assert/strict";
-import { memoryStore, Pause, Refused, saga, TripactError, type Tripact, type TripactErrorCode } from "tripact";
+import { memoryStore, participant, Pause, Refused, saga, TripactError, type Tripact, type TripactErrorCode } from "tripact";
 import { evolve } from "../protocol/evolve.ts";
 import { UNBORN, type Transaction, type TransactionEvent } from "../protocol/transaction.ts";
 import { eventually, gate, nodes } from "../../test/memory/nodes.ts";
@@ -60,6 +60,29 @@ describe("what a person or a callback says is checked at the door", () => {
     assert.deepEqual(await tripact.run(definition, null, { gid: "good", traceparent: good }), { kind: "committed", gid: "good", result: good });
     assert.deepEqual(await tripact.run(definition, null, { gid: "bad", traceparent: "a\r\nb" }), { kind: "committed", gid: "bad", result: "none" });
     assert.deepEqual(journal("bad")[0], { kind: "started" });
+  });
+});
+
+describe("a plan that does not say its participants' guards", () => {
+  it("note 2: gets them from the node, so that a refusal after an unseen attempt proves nothing", async (t) => {
+    const { node } = nodes(t);
+    const paid = new Set<string>();
+    let calls = 0;
+    const bank = participant({
+      name: "bank",
+      action: (call) => {
+        calls += 1;
+        if (calls > 1) throw new Refused("twice");
+        paid.add(call.key);
+        throw new Error("reset");
+      },
+      compensate: (call) => void paid.delete(call.key),
+      unguarded: { settleMs: 1, ask: (key) => Promise.resolve(paid.has(key)) },
+    });
+    const tripact = await node({ participants: [bank] });
+    const outcome = await tripact.runPlan({ groups: [[{ kind: "step", name: "pay", participant: "bank", undo: "compensate", payload: 1 }]] });
+    assert.equal(outcome.kind, "rolled-back");
+    assert.equal(paid.size, 0);
   });
 });
 
