@@ -1,5 +1,6 @@
 import { freshDatabase } from "@tripact/testbed";
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -90,6 +91,12 @@ describe("the packed tarball", () => {
       stranger.run(node(stranger), ["--eval", 'import("tripact").catch((error) => { console.error(error); process.exitCode = 1; })']);
     });
   }
+
+  test("says in one line that a Node is too old", () => {
+    stranger.write("old.mjs", 'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.20.2" } });\nawait import("./node_modules/tripact/bin/tripact.js");\n');
+    const old = spawnSync(process.execPath, ["old.mjs"], { cwd: stranger.folder, encoding: "utf8" });
+    assert.deepEqual({ status: old.status, stderr: old.stderr }, { status: 5, stderr: "tripact: it needs Node 22.18 or later, and this is 20.20.2\n" });
+  });
 
   describe("with a driver beside it", () => {
     before(() => {
