@@ -34,6 +34,12 @@ export function allowOnly(body: Members, names: readonly string[]): void {
   if (stranger !== undefined) throw wrong(`there is no member ${JSON.stringify(stranger)}; there are ${names.join(", ")}`);
 }
 
+/** The same for the query: `?stat=parked` must not become a list of everything, nor `?peak=1` a tombstone. */
+export function allowOnlyQuery(query: URLSearchParams, names: readonly string[]): void {
+  const stranger = [...query.keys()].find((name) => !names.includes(name));
+  if (stranger !== undefined) throw wrong(`the query has no ${JSON.stringify(stranger)} here; ${names.length === 0 ? "it is empty" : `there are ${names.join(", ")}`}`);
+}
+
 export function textIn(body: Members, name: string): string | undefined {
   const value = body[name];
   if (value === undefined || typeof value === "string") return value;
@@ -44,6 +50,11 @@ export function demandText(body: Members, name: string): string {
   const value = textIn(body, name);
   if (value === undefined || value.trim() === "") throw wrong(`${name} is missing`);
   return value;
+}
+
+/** A person's or a program's name. What is written into a journal is never blank. */
+export function nameIn(body: Members, name: string, otherwise: string): string {
+  return body[name] === undefined ? otherwise : demandText(body, name);
 }
 
 export function numberIn(body: Members, name: string): number | undefined {

@@ -17,6 +17,13 @@ test("the description says which routes need no token", () => {
   assert.deepEqual(open.toSorted(), routes.filter((route) => route.open === true).map(({ path }) => path).toSorted());
 });
 
+test("the description has every question that a route takes", () => {
+  for (const { path, method, operation } of operations) {
+    const asked = operation.parameters?.filter((parameter) => parameter.in === "query").map(({ name }) => name) ?? [];
+    assert.deepEqual(asked, routes.find((route) => route.path === path && route.method === method)?.query ?? [], path);
+  }
+});
+
 test("the description names each path's parameters, and each operation once", () => {
   for (const { path, operation } of operations) {
     const named = operation.parameters?.filter((parameter) => parameter.in === "path").map(({ name }) => name) ?? [];

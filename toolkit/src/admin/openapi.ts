@@ -53,7 +53,7 @@ const schemas: Readonly<Record<string, Schema>> = {
       gid: { ...text, description: "Chosen by you, 1 to 128 characters: the same gid with the same plan again attaches to the first. Made when absent." },
       plan: ref("Plan"),
       deadlineMs: { ...whole, description: "Roll back if nothing was decided after this time." },
-      wait: { type: "boolean", default: false, description: "Answer when it has ended: 200 with the outcome. 202 if that takes too long for a request." },
+      wait: { type: "boolean", default: false, description: "Answer when it has ended: 200 with the outcome. 202 if that takes longer than a request waits (25 s)." },
     },
     ["plan"],
   ),
@@ -73,7 +73,7 @@ const schemas: Readonly<Record<string, Schema>> = {
       branch: text,
       kind: choice("step", "pivot", "tcc", "sql", "timer"),
       state: choice("open", "done", "refused", "skipped", "undoing", "undone", "confirming", "confirmed", "parked", "forced"),
-      attempts: whole,
+      attempts: { ...whole, description: "How often it was asked without an answer." },
       detail: text,
     },
     ["branch", "kind", "state", "attempts"],
@@ -139,7 +139,7 @@ const paths: Readonly<Record<string, Schema>> = {
       responses: { "200": answer("Yes.", ref("Ready")), "503": answer("Recovering, stopping, or without its store.", ref("Ready")) },
     },
   },
-  "/openapi.json": { get: { operationId: "openapi", summary: "This description.", responses: { "200": answer("OpenAPI 3.1.", { type: "object" }), ...failure("401") } } },
+  "/openapi.json": { get: { operationId: "openapi", summary: "This description.", responses: { "200": answer("OpenAPI 3.1.", { type: "object" }), ...failure("401", "422") } } },
   "/v1/transactions": {
     post: {
       operationId: "start",

@@ -8,7 +8,7 @@ import { outcomeOfRecord } from "../runtime/reading.ts";
 import type { TransactionOutcome } from "../runtime/outcome.ts";
 import type { JournalRecord, ListQuery, Store } from "../stores/store.ts";
 import type { Tripact } from "../tripact.ts";
-import { allowOnly, completionIn, demandText, flagIn, numberIn, textIn, verdictIn, wrong, type Members } from "./body.ts";
+import { allowOnly, completionIn, demandText, flagIn, nameIn, numberIn, textIn, verdictIn, wrong, type Members } from "./body.ts";
 import { previewOf, type Decision } from "./decision.ts";
 import { HttpFailure } from "./failures.ts";
 import { readNodes } from "./nodes.ts";
@@ -49,6 +49,8 @@ export interface Route {
   readonly path: string;
   /** Needs no token. */
   readonly open?: true;
+  /** What its query may hold; nothing when absent. Of an open route it is not looked at: probes append what they like. */
+  readonly query?: readonly string[];
   readonly handle: (asked: Asked, admin: Admin) => Reply | Promise<Reply>;
 }
 
@@ -63,8 +65,8 @@ export const routes: readonly Route[] = [
   { method: "GET", path: "/v1/ready", open: true, handle: (_, { ready }) => ({ status: ready() ? 200 : 503, body: { ready: ready() } }) },
   { method: "GET", path: "/openapi.json", handle: () => ({ status: 200, body: openapi }) },
   { method: "POST", path: "/v1/transactions", handle: start },
-  { method: "GET", path: "/v1/transactions", handle: list },
-  { method: "GET", path: ONE, handle: outcome },
+  { method: "GET", path: "/v1/transactions", query: ["state", "definition", "limit", "before"], handle: list },
+  { method: "GET", path: ONE, query: ["peek"], handle: outcome },
   { method: "GET", path: `${ONE}/timeline`, handle: timeline },
   { method: "POST", path: `${ONE}/outcome`, handle: expired },
   { method: "POST", path: `${ONE}/cancel`, handle: cancel },
@@ -126,7 +128,9 @@ async function list({ query }: Asked, { tripact, store }: Admin): Promise<Reply>
 /** Asking settles it: a gid that nobody has started is refused from now on. `peek=1` only looks. */
 async function outcome({ path, query }: Asked, { tripact, store }: Admin): Promise<Reply> {
   const gid = gidIn(path);
-  if (query.get("peek") !== "1") return { status: 200, body: await tripact.outcome(gid) };
+  const peek = query.get("peek");
+  if (peek !== null && peek !== "1") throw wrong("peek is 1, or not there: without it an unknown gid never starts from now on");
+  if (peek === null) return { status: 200, body: await tripact.outcome(gid) };
   return { status: 200, body: outcomeOfRecord(await recordOf(store, gid), { clock: systemClock, notify: () => undefined }) };
 }
 
@@ -147,7 +151,7 @@ async function expired({ path, body, signal }: Asked, admin: Admin): Promise<Rep
 async function cancel({ path, body, signal }: Asked, admin: Admin): Promise<Reply> {
   allowOnly(body, ["by"]);
   const gid = gidIn(path);
-  const by = textIn(body, "by") ?? "api";
+  const by = nameIn(body, "by", "api");
   return await untilDecided(`cancel ${gid}`, gid, admin, signal, () => admin.tripact.cancel(gid, by));
 }
 
@@ -165,7 +169,7 @@ async function decide({ path, body }: Asked, { tripact, store }: Admin): Promise
   const decision: Decision = {
     kind: "decide",
     verdict: verdictIn(body),
-    who: textIn(body, "who") ?? "api",
+    who: nameIn(body, "who", "api"),
     why: demandText(body, "reason"),
     ...(branch === undefined ? {} : { branch: checkBranch(branch) }),
     ...(result === undefined ? {} : { result }),

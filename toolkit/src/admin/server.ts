@@ -4,7 +4,7 @@ import { TripactError } from "../protocol/errors.ts";
 import { DEFAULT_PAYLOAD_BYTES_MAX } from "../protocol/json.ts";
 import type { Store } from "../stores/store.ts";
 import type { Tripact } from "../tripact.ts";
-import { readBody } from "./body.ts";
+import { allowOnlyQuery, readBody } from "./body.ts";
 import { failureOf, HttpFailure } from "./failures.ts";
 import { routes, type Admin, type Reply, type Route } from "./routes.ts";
 import { Waits } from "./waits.ts";
@@ -51,10 +51,12 @@ export function adminHandler(options: AdminOptions): AdminHandler {
     if (found.length === 0) throw new HttpFailure(404, { code: "not-found", message: "There is nothing at this path.", hint: "GET /openapi.json lists what there is." });
     const match = found.find(({ route }) => route.method === request.method);
     if (match === undefined) throw wrongMethod(found.map(({ route }) => route.method));
+    const query = new URLSearchParams(search);
+    if (match.route.open !== true) allowOnlyQuery(query, match.route.query ?? []);
     const body = request.method === "POST" ? await readBody(request, bodyBytesMax) : {};
     const { traceparent } = request.headers;
     const signal = AbortSignal.any([stopping, goneOf(response)]);
-    const asked = { path: match.path, query: new URLSearchParams(search), body, traceparent: typeof traceparent === "string" ? traceparent : undefined, trusted, signal };
+    const asked = { path: match.path, query, body, traceparent: typeof traceparent === "string" ? traceparent : undefined, trusted, signal };
     return await match.route.handle(asked, admin);
   };
 
