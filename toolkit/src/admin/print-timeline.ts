@@ -35,15 +35,37 @@ function head(timeline: Timeline): string[] {
   const { gid, definition, version, outcome, startedAtMs, updatedAtMs, owner, epoch, late, unread, incomplete } = timeline;
   const started = `started ${new Date(startedAtMs).toISOString()}`;
   const lines = [definition === "" ? plain(gid) : `${plain(gid)}  ${plain(definition)}@${plain(version)}`, sentenceOf(outcome)];
-  if (owner === undefined) lines.push(outcome.kind === "never-started" ? started.replace("started", "asked for") : `${started}, took ${wordsOfMs(updatedAtMs - startedAtMs)}`);
+  if (owner === undefined) lines.push(outcome.kind === "never-started" ? started.replace("started", "asked for") : `${started}, took ${wordsOfMs(timeline.lines.at(-1)?.sinceStartMs ?? updatedAtMs - startedAtMs)}`);
   else lines.push(`${started}, driven by ${owner} in epoch ${epoch}${late ? ", LATE" : ""}`);
   if (unread > 0) lines.push(`${unread} ${unread === 1 ? "request waits" : "requests wait"} to be taken up`);
   if (incomplete !== undefined) lines.push(`incomplete: ${incomplete}`);
   return lines;
 }
 
+/** A participant that is away for a day leaves thousands of attempts: the first and the last ones tell it. */
+const ATTEMPTS_SHOWN = { first: 3, last: 2 };
+
 function story({ lines }: Timeline): string[] {
-  return table(lines.map((line, index) => cells(line, lines[index - 1])));
+  const rows: string[][] = [];
+  for (let from = 0; from < lines.length; ) {
+    const to = endOfAttempts(lines, from);
+    const gap = { from: from + ATTEMPTS_SHOWN.first, to: to - ATTEMPTS_SHOWN.last };
+    for (const [offset, line] of lines.slice(from, to).entries()) {
+      const index = from + offset;
+      if (gap.to - gap.from < 2 || index < gap.from || index >= gap.to) rows.push(cells(line, lines[index - 1]));
+      else if (index === gap.from) rows.push(["  ...", "", "", "", `${gap.to - gap.from} more attempts (--json has them all)`]);
+    }
+    from = to;
+  }
+  return table(rows);
+}
+
+/** Where the attempts that begin here end, if one does: by the same node, whatever the branch. */
+function endOfAttempts(lines: readonly TimelineLine[], from: number): number {
+  const first = lines[from];
+  let to = from + 1;
+  while (first?.kind === "attempted" && lines[to]?.kind === "attempted" && lines[to]?.epoch === first.epoch) to += 1;
+  return to;
 }
 
 /** What repeats from the line above is left out: entry and node say what was committed together, and where a takeover was. */

@@ -141,6 +141,18 @@ describe("the timeline", () => {
     assert.equal(printTimeline(timelineOf(await story.record(), nodesOf([]))), "order-7\nnever started, and never will\nasked for 2026-01-02T03:04:05.000Z\n");
   });
 
+  test("leaves out most of the attempts on a participant that is away", async () => {
+    const story = new Story();
+    await story.start(FIRST, [{ kind: "started" }, { kind: "registered", branch: "pay", inputHash: "", offer: { kind: "step", guard: "barrier", undo: "nothing" } }]);
+    for (let attempt = 1; attempt <= 40; attempt += 1) await story.entry(FIRST, [{ kind: "attempted", branch: "pay", op: "action", code: "timeout", error: "no answer", retryAfterMs: 50, spent: false }]);
+    await story.entry(FIRST, [{ kind: "done", branch: "pay", op: "action" }]);
+    const timeline = timelineOf(await story.record(), nodesOf([]));
+    assert.equal(timeline.lines.length, 43);
+    const shown = printTimeline(timeline);
+    assert.equal(shown.split("\n").filter((line) => line.includes("no answer")).length, 5, shown);
+    assert.match(shown, /action #3 unknown[^\n]*\n {2}\.\.\. +35 more attempts \(--json has them all\)\n[^\n]*#39 unknown[^\n]*\n[^\n]*#40 unknown[^\n]*\n[^\n]*#41 done/);
+  });
+
   test("shows control characters of error texts instead of obeying them", async () => {
     const story = new Story();
     await story.start(FIRST, [{ kind: "started" }, { kind: "registered", branch: "pay", inputHash: "", offer: { kind: "step", guard: "barrier", undo: "nothing" } }]);
