@@ -115,6 +115,8 @@ describe("the command line", () => {
     assert.deepEqual(version, { exit: EXIT.ok, out: `${manifest.version}\n`, err: "" });
     assert.match(ofShow.out, /^usage: tripact show <gid> \[--json\]$/m);
     assert.deepEqual({ exit: nothing.exit, err: nothing.err }, { exit: EXIT.usage, err: help.out });
+    assert.deepEqual(await tripact(["help", "show"]), ofShow);
+    for (const code of Object.values(EXIT)) assert.match(help.out, new RegExp(`^  ${code}  `, "m"));
   });
 
   test("refuses what it does not understand, in one line", async () => {
@@ -129,13 +131,15 @@ describe("the command line", () => {
       tripact(["list", "--limit", "-1"]),
     ]);
     assertFailure(command, EXIT.usage, /there is no command lst; there are migrate, list/);
-    assertFailure(option, EXIT.usage, /--jsn/);
+    assertFailure(option, EXIT.usage, /--jsn'; there are --url, --state/);
     assertFailure(missing, EXIT.usage, /something is missing: tripact show <gid>/);
     assertFailure(extra, EXIT.usage, /b is too much/);
     assertFailure(verdict, EXIT.usage, /one of done, refused, retry, skip/);
     assertFailure(reason, EXIT.usage, /needs its reason/);
     assertFailure(state, EXIT.usage, /--state is one of open, parked/);
-    assertFailure(limit, EXIT.usage, /limit/);
+    assertFailure(limit, EXIT.usage, /--limit has no value; one that begins with a dash is written --limit=-/);
+    assertFailure(await tripact(["--json", "list"]), EXIT.usage, /options come after the command/);
+    assertFailure(await tripact(["cancel", "a", "--who", " "]), EXIT.usage, /--who is a name/);
   });
 
   test("never repeats a password, whatever is wrong with the URL", async () => {
@@ -170,6 +174,21 @@ describe("the command line", () => {
     assert.match(barrier.out, /^applied 0001-barrier\n/);
     assert.deepEqual(await tripact(["list"]), { exit: EXIT.ok, out: "no transactions\n", err: "" });
     assert.equal((await tripact(["list", "--state", "parked"])).out, "no transactions are parked\n");
+  });
+
+  test("says whose rights are missing, and where", async () => {
+    const role = `stranger_to_${database.name}`;
+    await pool.query(`create role ${role} login password 'hunter2'`);
+    try {
+      const url = new URL(database.url);
+      url.username = role;
+      url.password = "hunter2";
+      const env = { TRIPACT_URL: url.href, TRIPACT_TOKEN: "t".repeat(16), TRIPACT_SECRET: "s".repeat(16) };
+      const says = new RegExp(`permission denied .*${database.name}\\] The role in the URL`);
+      for (const denied of await Promise.all([tripact(["list"], env), tripact(["migrate"], env), shell(["serve"], env)])) assertFailure(denied, EXIT.unfit, says);
+    } finally {
+      await pool.query(`drop role ${role}`);
+    }
   });
 
   test("finds out that an owner has died, although its row still says that it lives", async () => {
@@ -264,7 +283,7 @@ describe("a gid that nobody knows", () => {
     await park(node, "order-3");
     assertFailure(await tripact(["prune", "--entries-days", "9", "--headers-days", "1"]), EXIT.usage, /at least --entries-days/);
     const pruned = await tripact(["prune", "--entries-days", "0", "--headers-days", "0"]);
-    assert.match(pruned.out, /^pruned [1-9]\d* transactions?\n$/);
+    assert.match(pruned.out, /^deleted ([1-9]\d*) stor(?:y|ies), forgot \1 gids?\n$/);
     assert.equal(await rowsOf("ghost"), 0);
     assert.equal(await rowsOf("order-3"), 1);
   });

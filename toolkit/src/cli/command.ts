@@ -11,13 +11,24 @@ export const EXIT = {
   notFound: 3,
   /** Nobody answers at the store's address, or it does not let us in: worth another try. */
   unreachable: 4,
-  /** The store answers, but is not fit: no schema, another version, a pooler, a durability that it does not give. */
+  /** The store answers, but is not fit: no schema, another version, no rights, a pooler, a durability that it does not give. */
   unfit: 5,
   /** There is nothing to decide, or it is decided otherwise. */
   refused: 6,
   /** Written down, but nobody has taken it up yet. */
   waiting: 7,
 } as const;
+/** The same for people, in `tripact --help`. */
+export const EXIT_MEANS: Readonly<Record<ExitCode, string>> = {
+  0: "ok",
+  1: "failed",
+  2: "the command line, or a file that it names, cannot be followed",
+  3: "no transaction has this gid",
+  4: "the store does not answer, or does not let us in: try again",
+  5: "the store is not fit: no schema, no rights, a pooler, not the declared durability",
+  6: "there is nothing to decide, or it is decided otherwise",
+  7: "written down, but not taken up yet",
+};
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 /** The world as a command sees it. */

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { readNodes } from "../admin/nodes.ts";
 import type { Letter } from "../runtime/letters.ts";
 import type { JournalRecord, Store } from "../stores/store.ts";
+import { usageError, type Args } from "./command.ts";
 
 /** What became of a letter within the time that we waited for it. */
 export type Delivery =
@@ -16,12 +17,19 @@ export type Delivery =
 const LOOK_EVERY_MS = 50;
 
 /** Who asks, if nobody says: this shell's user. In a container its number may have no name. */
-export function whoAsks(): string {
+function whoAsks(): string {
   try {
     return userInfo().username;
   } catch {
     return "operator";
   }
+}
+
+/** Who goes into the journal beside a person's wish: never nobody. */
+export function whoIn(args: Args): string {
+  const who = args.text("who") ?? whoAsks();
+  if (who.trim() === "") throw usageError("--who is a name");
+  return who;
 }
 
 /** Leaves a letter for whoever drives the transaction, and watches it being taken up. No coordinator runs here. */

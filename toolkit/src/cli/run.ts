@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { plain } from "../admin/wording.ts";
 import { textOf } from "../protocol/errors.ts";
-import { Args, EXIT, exitOf, usageError, type Command, type ExitCode, type Io } from "./command.ts";
+import { Args, EXIT, EXIT_MEANS, exitOf, usageError, type Command, type ExitCode, type Io } from "./command.ts";
 
 interface Entry {
   readonly summary: string;
@@ -25,7 +25,8 @@ const MESSAGE_MAX = 1_000;
 
 /** One command line, without the program's own name, to an exit code. Never rejects. */
 export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
-  const [name, ...rest] = argv;
+  // `tripact help show` is `tripact show --help`.
+  const [name, ...rest] = argv[0] === "help" && argv[1] !== undefined ? [argv[1], "--help"] : argv;
   if (name === "--help" || name === "-h" || name === "help") return say(io, help());
   if (name === "--version" || name === "-v") return say(io, `${version()}\n`);
   if (name === undefined) {
@@ -34,6 +35,7 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
   }
   const entry = Object.hasOwn(commands, name) ? commands[name] : undefined;
   try {
+    if (entry === undefined && name.startsWith("-")) throw usageError(`options come after the command: tripact <command> ${name} ...`);
     if (entry === undefined) throw usageError(`there is no command ${name}; there are ${Object.keys(commands).join(", ")}`);
     const { command } = await entry.load();
     const args = argsOf(command, rest);
@@ -51,8 +53,7 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
 function help(): string {
   const width = Math.max(...Object.keys(commands).map((name) => name.length));
   const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`);
-  // notFound -> not found
-  const codes = Object.entries(EXIT).map(([name, code]) => `${code} ${name.replace(/[A-Z]/, (letter) => ` ${letter.toLowerCase()}`)}`);
+  const codes = Object.entries(EXIT_MEANS).map(([code, means]) => `  ${code}  ${means}`);
   return `tripact: sagas, TCC and the outbox on the databases that you already run
 
 usage: tripact <command> [options]
@@ -60,7 +61,9 @@ usage: tripact <command> [options]
 ${lines.join("\n")}
 
 tripact <command> --help says more; tripact --version says which this is.
-exit codes: ${codes.join(", ")}
+
+exit codes:
+${codes.join("\n")}
 `;
 }
 
@@ -74,9 +77,16 @@ function argsOf(command: Command, argv: readonly string[]): Args {
     const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
     return new Args(positionals, values);
   } catch (error) {
-    // The first sentence; what follows is advice on dashes.
-    throw usageError(textOf(error).split(/\. |\n/)[0] ?? "");
+    throw usageError(wordsOfMisuse(textOf(error), Object.keys(options)));
   }
+}
+
+/** What `parseArgs` says, without its advice on dashes, and with what it leaves out. */
+function wordsOfMisuse(text: string, options: readonly string[]): string {
+  const valueless = /^Option '(--[\w-]+)[^]* is ambiguous/.exec(text)?.[1];
+  if (valueless !== undefined) return `${valueless} has no value; one that begins with a dash is written ${valueless}=-...`;
+  const sentence = text.split(/\. |\n/)[0] ?? "";
+  return sentence.startsWith("Unknown option") ? `${sentence}; there are ${options.map((name) => `--${name}`).join(", ")}` : sentence;
 }
 
 function demandPositionals(name: string, { usage, positionals }: Command, args: Args): void {

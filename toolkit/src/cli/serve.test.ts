@@ -230,6 +230,9 @@ describe("tripact serve", () => {
       ["no such path", 404, "not-found", ask(server.origin, "GET", "/v1/nothing")],
       ["no such method", 405, "method-not-allowed", ask(server.origin, "DELETE", "/v1/transactions")],
       ["a broken path", 400, "malformed", ask(server.origin, "GET", "/v1/transactions/%E0%A4%A")],
+      ["a misspelt question", 422, "invalid-input", ask(server.origin, "GET", "/v1/transactions?stat=parked")],
+      ["a peek that would settle", 422, "invalid-input", ask(server.origin, "GET", "/v1/transactions/bad?peek=true")],
+      ["nobody's wish", 422, "invalid-input", ask(server.origin, "POST", "/v1/transactions/order-1/cancel", { by: "" })],
       ["a state that there is not", 422, "invalid-input", ask(server.origin, "GET", "/v1/transactions?state=lost")],
     ];
     for (const [what, status, code, asked] of cases) {
@@ -299,6 +302,29 @@ describe("tripact serve, stopped by a signal", () => {
     }
   });
 
+  test("does not wait for a store any longer", async () => {
+    const child = await spawnLeashed({
+      command: process.execPath,
+      args: [main, "serve", "--url", "postgres://nobody@127.0.0.1:1/none", "--wait-for-store-ms", "600000"],
+      env: { ...process.env, TRIPACT_TOKEN: token, TRIPACT_SECRET: secret },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    let printed = "";
+    const waits = Promise.withResolvers<void>();
+    child.stderr?.on("data", (chunk: Buffer) => {
+      printed += chunk.toString();
+      if (printed.includes("ECONNREFUSED")) waits.resolve();
+    });
+    try {
+      await waits.promise;
+      child.kill("SIGTERM");
+      assert.deepEqual(await child.waitForExit(), { code: EXIT.ok, signal: null });
+      assert.match(printed, /SIGTERM before it was ready, stopped\n$/);
+    } finally {
+      await child.killWhole();
+    }
+  });
+
   async function untilNotReady(origin: string): Promise<void> {
     for (let tries = 0; tries < 500; tries += 1) {
       if ((await ask(origin, "GET", "/v1/ready")).status === 503) return;
@@ -339,6 +365,6 @@ describe("tripact serve refuses to start", () => {
   test("with a host or a port that cannot be", async () => {
     const both = { TRIPACT_TOKEN: token, TRIPACT_SECRET: secret };
     await refused(/--port is a whole number from 0 to 65535/, ["--port", "70000"], both);
-    await refused(/An allowed host is "name:port"/, ["--allow-host", "http://bank/"], both);
+    for (const host of ["http://bank/", "bank:99999", "bank:0"]) await refused(/An allowed host is "name:port"/, ["--allow-host", host], both);
   });
 });

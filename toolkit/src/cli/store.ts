@@ -1,5 +1,7 @@
 import type { ParseArgsOptionsConfig } from "node:util";
+import { textOf } from "../protocol/errors.ts";
 import type { JournalRecord, Store } from "../stores/store.ts";
+import { placeOf, sqlStateOf } from "../stores/postgres/outcome.ts";
 import { postgresStore, type PostgresStoreOptions } from "../stores/postgres/store.ts";
 import { CommandError, EXIT, usageError, type Args, type Io } from "./command.ts";
 
@@ -21,13 +23,23 @@ export function urlOf(args: Args, io: Io): string {
 
 /** Connects, works, and closes, whatever happens. */
 export async function withStore<T>(args: Args, io: Io, work: (store: Store) => Promise<T>, options: Partial<PostgresStoreOptions> = {}): Promise<T> {
-  const store = postgresStore({ url: urlOf(args, io), applicationName: "tripact cli", ...options });
+  const url = urlOf(args, io);
+  const store = postgresStore({ url, applicationName: "tripact cli", ...options });
   try {
     await store.connect();
     return await work(store);
+  } catch (error) {
+    throw withRights(error, url);
   } finally {
     await store.close();
   }
+}
+
+/** Postgres says what it denies, but neither where nor to whom. */
+export function withRights(error: unknown, url: string): unknown {
+  if (sqlStateOf(error) !== "42501") return error;
+  const hint = "The role in the URL has to be the one that ran `npx tripact migrate`, or be granted its rights; to migrate it needs create on the database.";
+  return new CommandError(EXIT.unfit, `${textOf(error)} [${placeOf(url)}] ${hint}`);
 }
 
 export async function recordOf(store: Store, gid: string): Promise<JournalRecord> {

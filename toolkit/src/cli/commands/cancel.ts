@@ -1,22 +1,22 @@
 import { sentenceOf } from "../../admin/print-timeline.ts";
 import { checkGid } from "../../protocol/ids.ts";
 import { EXIT, type Command } from "../command.ts";
-import { deliver, whoAsks } from "../letter.ts";
+import { deliver, whoIn } from "../letter.ts";
 import { lookAt } from "./outcome.ts";
 import { storeHelp, storeOptions, withStore } from "../store.ts";
 
 export const command: Command = {
-  usage: "<gid> [--who NAME]",
+  usage: "<gid> [--who NAME] [--wait-ms N]",
   details: `${storeHelp}
   --who NAME           default: the user of this shell
   --wait-ms N          how long to watch it being taken up (default 5000)
 
-Loses to a decision that is already made. An unknown gid never starts from now on.`,
+Loses to a decision that is already made (exit 6). An unknown gid never starts from now on.`,
   options: { ...storeOptions, who: { type: "string" }, "wait-ms": { type: "string" } },
   positionals: { min: 1, max: 1 },
   async run(args, io) {
     const gid = checkGid(args.positionals[0]);
-    const by = args.text("who") ?? whoAsks();
+    const by = whoIn(args);
     const waitMs = args.whole("wait-ms", 5_000, 0, 600_000);
     return await withStore(args, io, async (store) => {
       const delivery = await deliver(store, gid, { kind: "cancel", by }, waitMs);

@@ -8,7 +8,7 @@ import type { Json } from "../../protocol/json.ts";
 import type { TransactionOutcome } from "../../runtime/outcome.ts";
 import type { JournalRecord, Store } from "../../stores/store.ts";
 import { CommandError, EXIT, usageError, type Args, type Command, type ExitCode, type Io } from "../command.ts";
-import { deliver, whoAsks } from "../letter.ts";
+import { deliver, whoIn } from "../letter.ts";
 import { recordOf, storeHelp, storeOptions, withStore } from "../store.ts";
 
 const VERDICTS = ["done", "refused", "retry", "skip"] as const;
@@ -65,7 +65,7 @@ function decisionIn(args: Args): Decision {
   return {
     kind: "decide",
     verdict,
-    who: args.text("who") ?? whoAsks(),
+    who: whoIn(args),
     why,
     ...(branch === undefined ? {} : { branch: checkBranch(branch) }),
     ...(result === undefined ? {} : { result: parsed(result) }),

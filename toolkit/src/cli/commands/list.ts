@@ -14,7 +14,11 @@ export const command: Command = {
   --state STATE        ${STATES.join(", ")}; all when absent
   --definition NAME    only this definition; plans have "plan"
   --limit N            rows at most, the newest first (default 50)
-  --json               an array of objects instead of a table`,
+  --json               an array of objects instead of a table
+
+  open       not ended yet         parked     waits for a person: see tripact decide --help
+  ended      it has an outcome     late       still being asked, past its usual time; ends by itself
+                                   unclaimed  open, and no living node drives it`,
   options: { ...storeOptions, state: { type: "string" }, definition: { type: "string" }, limit: { type: "string" }, json: { type: "boolean" } },
   positionals: { min: 0, max: 0 },
   async run(args, io) {
@@ -40,7 +44,7 @@ function printed(headers: readonly JournalHeader[], nodes: Nodes, nowMs: number)
 
 function noteOf({ summary }: JournalHeader): string {
   if (summary.parked !== undefined) return `PARKED: ${plain(summary.parked, REASON_MAX)}`;
-  return summary.late ? "LATE" : "";
+  return summary.late && !summary.ended ? "LATE" : "";
 }
 
 function row({ gid, definition, version, summary, owner, epoch, startedAtMs, updatedAtMs }: JournalHeader, nodes: Nodes) {

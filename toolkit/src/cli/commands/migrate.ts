@@ -3,7 +3,7 @@ import { loadPg } from "../../stores/postgres/driver.ts";
 import { migrate } from "../../stores/postgres/migrate.ts";
 import { outcomeOf, placeOf } from "../../stores/postgres/outcome.ts";
 import { EXIT, type Command } from "../command.ts";
-import { storeHelp, storeOptions, urlOf } from "../store.ts";
+import { storeHelp, storeOptions, urlOf, withRights } from "../store.ts";
 
 const CONNECT_TIMEOUT_MS = 5_000;
 
@@ -17,7 +17,9 @@ Safe to repeat, and for two at once.`,
   positionals: { min: 0, max: 0 },
   async run(args, io) {
     const url = urlOf(args, io);
-    const applied = args.flag("participant") ? await migrateParticipant(url) : await migrate(url);
+    const applied = await (args.flag("participant") ? migrateParticipant(url) : migrate(url)).catch((error: unknown) => {
+      throw withRights(error, url);
+    });
     for (const name of applied) io.out(`applied ${name}\n`);
     io.out(`${placeOf(url)} is up to date\n`);
     return EXIT.ok;

@@ -13,7 +13,7 @@ import { httpTransport } from "../../transports/http/client.ts";
 import type { Participant } from "../../transports/participant.ts";
 import { createTripact, type Tripact } from "../../tripact.ts";
 import { CommandError, EXIT, usageError, type Args, type Command, type ExitCode, type Io } from "../command.ts";
-import { storeHelp, storeOptions, urlOf } from "../store.ts";
+import { storeHelp, storeOptions, urlOf, withRights } from "../store.ts";
 
 /** Each limit with its reason. */
 const LIMITS = {
@@ -35,7 +35,7 @@ const LIMITS = {
 const SECRET_CHARACTERS_MIN = 16;
 
 export const command: Command = {
-  usage: "[--port 8300] [--host 127.0.0.1] --token-file FILE --secret-file FILE --allow-host HOST:PORT ...",
+  usage: "[--port 8300] [--host 127.0.0.1] --token-file FILE --secret-file FILE [--allow-host HOST:PORT ...]",
   details: `${storeHelp}
   --port N             default 8300; 0 takes a free one and says which
   --host ADDRESS       default 127.0.0.1. It speaks plain HTTP: elsewhere, put TLS in front of it
@@ -63,7 +63,8 @@ SIGTERM and SIGINT stop it gracefully: not ready, no new work, calls in flight e
   async run(args, io) {
     const settings = settingsIn(args, io);
     const stopping = new AbortController();
-    const signalled = onSignals(stopping, io);
+    const start = { over: false };
+    const signalled = onSignals(stopping, start, io);
     const store = postgresStore({ url: settings.url, applicationName: "tripact serve", durability: settings.durability });
     const participants = new Participants(settings.secret, settings.allowHosts);
     const tripact = await createTripact({
@@ -72,7 +73,10 @@ SIGTERM and SIGINT stop it gracefully: not ready, no new work, calls in flight e
       resolveParticipant: (target) => participants.resolve(target),
       onNotice: (notice) => io.err(`${lineOf(notice)}\n`),
       waitForStoreMs: settings.waitForStoreMs,
+    }).catch((error: unknown) => {
+      throw withRights(error, settings.url);
     });
+    start.over = true;
     try {
       const onError = (error: unknown): void => io.err(`${new Date().toISOString()} error ${plain(textOf(error))}\n`);
       const handler = adminHandler({ tripact, store, token: settings.token, stopping: stopping.signal, onError });
@@ -174,12 +178,16 @@ class Participants {
   }
 }
 
-/** Resolves at the first signal, when everything has to stop; at the second nothing is waited for. */
-function onSignals(stopping: AbortController, io: Io): Promise<ExitCode> {
+/** Resolves at the first signal, when everything has to stop; at the second, or before the start is over, nothing is waited for. */
+function onSignals(stopping: AbortController, start: { readonly over: boolean }, io: Io): Promise<ExitCode> {
   const { promise, resolve } = Promise.withResolvers<ExitCode>();
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => {
       if (stopping.signal.aborted) process.exit(EXIT.failed);
+      if (!start.over) {
+        io.err(`tripact serve: ${signal} before it was ready, stopped\n`);
+        process.exit(EXIT.ok);
+      }
       io.err(`tripact serve: ${signal}, stopping; once more exits at once\n`);
       stopping.abort();
       resolve(EXIT.ok);

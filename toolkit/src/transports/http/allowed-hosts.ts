@@ -68,7 +68,8 @@ function isLoopback({ hostname }: Destination): boolean {
 
 function checkEntry(entry: string): string {
   const lower = entry.toLowerCase();
-  if (/^(\[[0-9a-f:.]+\]|[^\s/@:[\]]+):(\*|\d{1,5})$/.test(lower)) return lower;
+  const port = /^(?:\[[0-9a-f:.]+\]|[^\s/@:[\]]+):(\*|[1-9]\d{0,4})$/.exec(lower)?.[1];
+  if (port === "*" || Number(port) <= 65_535) return lower;
   throw new TripactError("invalid-option", 'An allowed host is "name:port" or "name:*".', { where: `allowHosts: ${JSON.stringify(entry)}` });
 }
 
