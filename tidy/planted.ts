@@ -40,6 +40,13 @@ const imports: readonly Planted[] = [
     importing("toolkit/src/stores/postgres/store.ts", "../memory.ts"),
     importing("toolkit/src/stores/mysql/store.ts", "../postgres/flush.ts"),
     importing("toolkit/src/transports/in-process.ts", "../runtime/coordinator.ts"),
+    importing("toolkit/src/brokers/http/sink.ts", "../../transports/http/signature.ts"),
+  ),
+  breaks(
+    "the wire knows neither ports nor adapters",
+    importing("toolkit/src/wire/answers.ts", "../transports/transport.ts"),
+    importing("toolkit/src/wire/signing.ts", "../runtime/clock.ts"),
+    importing("toolkit/src/wire/exchange.ts", "../transports/http/client.ts"),
   ),
   breaks(
     "a flow knows no store",

@@ -51,6 +51,8 @@ const innocent: Tree = {
     { path: "toolkit/src/runtime/coordinator.test.ts", text: 'import { memoryStore } from "../stores/memory.ts";' },
     { path: "toolkit/src/flow/tx.ts", text: 'import type { SqlExecutor } from "../stores/sql.ts";' },
     { path: "toolkit/src/stores/postgres/store.ts", text: 'import { flush } from "./flush.ts";\nimport type { Store } from "../store.ts";' },
+    { path: "toolkit/src/brokers/http/sink.ts", text: 'import { signText } from "../../wire/signing.ts";\nimport type { Sink } from "../broker.ts";' },
+    { path: "toolkit/src/wire/signing.ts", text: 'import { createHmac } from "node:crypto";\nimport { TripactError } from "../protocol/errors.ts";' },
     { path: "toolkit/src/stores/store.ts", text: "export interface Store {\n  close(): Promise<void>;\n}" },
     { path: "toolkit/package.json", text: '{"name":"tripact","exports":{}}' },
     { path: "flash-sale/src/order.ts", text: 'import { saga } from "tripact";' },

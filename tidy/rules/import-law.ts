@@ -52,6 +52,12 @@ const laws: readonly Law[] = [
     },
   },
   {
+    name: "the wire knows neither ports nor adapters",
+    because: "signing, limits and allowed hosts are the same whatever is sent over HTTP",
+    binds: shipped(under("toolkit/src/wire")),
+    forbids: (found) => found.specifier.startsWith(".") && !reaches("toolkit/src/wire", "toolkit/src/protocol")(found),
+  },
+  {
     name: "a flow knows no store",
     because: "what a user writes must not depend on where it is kept",
     binds: shipped(under("toolkit/src/flow")),

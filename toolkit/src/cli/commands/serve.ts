@@ -8,10 +8,10 @@ import { textOf, TripactError } from "../../protocol/errors.ts";
 import type { Notice } from "../../runtime/notices.ts";
 import { placeOf } from "../../stores/postgres/outcome.ts";
 import { postgresStore, type DurabilityLevel } from "../../stores/postgres/store.ts";
-import { allowedHosts } from "../../transports/http/allowed-hosts.ts";
 import { httpTransport } from "../../transports/http/client.ts";
 import type { Participant } from "../../transports/participant.ts";
 import { createTripact, type Tripact } from "../../tripact.ts";
+import { allowedHosts } from "../../wire/allowed-hosts.ts";
 import { CommandError, EXIT, usageError, type Args, type Command, type ExitCode, type Io } from "../command.ts";
 import { storeHelp, storeOptions, urlOf, withRights } from "../store.ts";
 

@@ -1,11 +1,11 @@
 import type { ServerResponse } from "node:http";
 import { textOf } from "../../protocol/errors.ts";
 import { encodeResult } from "../../protocol/json.ts";
-import { answerFromThrown } from "../../protocol/outcome.ts";
-import type { Answer } from "../../protocol/outcome.ts";
 import type { Call } from "../transport.ts";
-import { doneWire, toWire, unknown } from "./answers.ts";
-import type { WireAnswer } from "./answers.ts";
+import { doneWire, toWire } from "../../wire/answers.ts";
+import type { WireAnswer } from "../../wire/answers.ts";
+import { answerWithin } from "../../wire/incoming.ts";
+import { answerOfThrown } from "../../wire/thrown.ts";
 
 /** A call as an op gets it. `barrier.run` takes it as it is. */
 export interface ParticipantCall extends Call {
@@ -27,27 +27,8 @@ interface Execution {
 }
 
 /** Runs one op to an answer. Never rejects. An op that outlives its caller or its time goes on alone; its outcome is unknown. */
-export async function execute(op: ParticipantOp, call: Call, execution: Execution): Promise<WireAnswer> {
-  const { response, callTimeoutMs } = execution;
-  const controller = new AbortController();
-  const { promise: given, resolve: giveUp } = Promise.withResolvers<WireAnswer>();
-  const onClose = (): void => {
-    controller.abort(new DOMException("the caller has gone", "AbortError"));
-    giveUp(toWire(unknown("internal", "the caller has gone")));
-  };
-  const timer = setTimeout(() => {
-    controller.abort(new DOMException(`over ${callTimeoutMs} ms`, "TimeoutError"));
-    giveUp(toWire(unknown("participant-timeout", `no result within ${callTimeoutMs} ms`)));
-  }, callTimeoutMs);
-  response.once("close", onClose);
-  // The caller may have left while the body was being checked.
-  if (response.destroyed) onClose();
-  try {
-    return await Promise.race([run(op, { ...call, signal: controller.signal }, execution), given]);
-  } finally {
-    clearTimeout(timer);
-    response.off("close", onClose);
-  }
+export function execute(op: ParticipantOp, call: Call, execution: Execution): Promise<WireAnswer> {
+  return answerWithin(execution.response, execution.callTimeoutMs, (signal) => run(op, { ...call, signal }, execution));
 }
 
 async function run(op: ParticipantOp, call: ParticipantCall, { resultBytesMax, report }: Execution): Promise<WireAnswer> {
@@ -64,26 +45,4 @@ async function run(op: ParticipantOp, call: ParticipantCall, { resultBytesMax, r
     // The effect stands, so asking again would not help: a person has to look.
     return toWire({ kind: "pause", reason: `result-not-json: ${textOf(error)}` });
   }
-}
-
-// What the barrier says on purpose; the caller may know it by name.
-const EXPECTED = ["expired", "overloaded"];
-
-function answerOfThrown(error: unknown, report: (error: unknown) => void): Answer {
-  const answer = answerFromThrown(error);
-  if (answer.kind === "refused") return sendable(answer, report);
-  if (answer.kind !== "unknown" || EXPECTED.includes(answer.code)) return answer;
-  report(error);
-  return unknown("internal", answer.error);
-}
-
-/** A refusal stands even if its details cannot be sent. */
-function sendable({ code, details }: Extract<Answer, { kind: "refused" }>, report: (error: unknown) => void): Answer {
-  const named = code === "" ? "refused" : code;
-  try {
-    if (details !== undefined && encodeResult(details, "details") !== undefined) return { kind: "refused", code: named, details };
-  } catch (error) {
-    report(error);
-  }
-  return { kind: "refused", code: named };
 }

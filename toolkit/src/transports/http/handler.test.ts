@@ -10,7 +10,8 @@ import type { Call } from "../transport.ts";
 import { httpTransport, participantHandler } from "./index.ts";
 import type { ParticipantCall, ParticipantHandlerOptions } from "./index.ts";
 import { callHeaders } from "../call-headers.ts";
-import { sign, signingKey } from "./signature.ts";
+import { signingKey } from "../../wire/signing.ts";
+import { sign } from "./signature.ts";
 
 const oldSecret = "the secret of last year";
 const newSecret = "the secret of this year";

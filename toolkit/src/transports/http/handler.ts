@@ -1,17 +1,17 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { TripactError } from "../../protocol/errors.ts";
 import { DEFAULT_PAYLOAD_BYTES_MAX } from "../../protocol/json.ts";
-import type { Call } from "../transport.ts";
-import { toWire, unknown } from "./answers.ts";
-import type { WireAnswer } from "./answers.ts";
+import { toWire, unknown } from "../../wire/answers.ts";
+import { reporting, respond } from "../../wire/incoming.ts";
+import { HTTP_DEFAULTS, limit } from "../../wire/limits.ts";
+import { signingKeys } from "../../wire/signing.ts";
 import { echoOf, isRemoteOp } from "../call-headers.ts";
 import type { RemoteOp } from "../call-headers.ts";
+import type { Call } from "../transport.ts";
 import { execute } from "./execute.ts";
 import type { ParticipantOp } from "./execute.ts";
-import { HTTP_DEFAULTS, limit } from "./limits.ts";
 import { receive } from "./receive.ts";
 import type { Admission } from "./receive.ts";
-import { signingKey } from "./signature.ts";
 
 /**
  * A saga step offers `action` and `compensate`, a TCC participant `try`, `confirm` and `cancel`. `forget` is optional, and comes in
@@ -48,13 +48,7 @@ export function participantHandler(options: ParticipantHandlerOptions): Particip
   const admission = admissionOf(options);
   const callTimeoutMs = limit(options.callTimeoutMs, HTTP_DEFAULTS.callTimeoutMs, "callTimeoutMs");
   const resultBytesMax = limit(options.resultBytesMax, DEFAULT_PAYLOAD_BYTES_MAX, "resultBytesMax");
-  const report = (error: unknown, call: Call | undefined): void => {
-    try {
-      options.onError?.(error, call);
-    } catch {
-      // A logger that fails must not cost the call its answer.
-    }
-  };
+  const report = reporting(options.onError);
 
   const serve = async (request: IncomingMessage, response: ServerResponse, found: Found): Promise<void> => {
     const received = await receive(request, found.name, admission);
@@ -92,21 +86,9 @@ function find(routes: ReadonlyMap<string, ParticipantRoute>, url: string): Found
   return op === undefined ? undefined : { name, op };
 }
 
-function respond(response: ServerResponse, { status, headers, body }: WireAnswer): void {
-  if (response.headersSent || response.destroyed) return;
-  for (const [name, value] of Object.entries(headers)) if (value !== undefined) response.setHeader(name, value);
-  if (status === 405) response.setHeader("allow", "POST");
-  if (status !== 204) response.setHeader("content-length", body.length);
-  response.statusCode = status;
-  response.end(body);
-}
-
 function admissionOf({ secrets, bodyBytesMax, nowMs = Date.now }: ParticipantHandlerOptions): Admission {
-  if (secrets.length === 0) {
-    throw new TripactError("invalid-option", "A participant accepts only signed calls, and needs a secret to check them.", { where: "secrets" });
-  }
   return {
-    keys: secrets.map((secret, index) => signingKey(secret, `secrets[${index}]`)),
+    keys: signingKeys(secrets),
     bodyBytesMax: limit(bodyBytesMax, HTTP_DEFAULTS.requestBytesMax, "bodyBytesMax"),
     nowMs,
   };

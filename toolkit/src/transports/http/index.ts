@@ -6,7 +6,7 @@ export type { HttpParticipantOptions, HttpParticipantsOptions } from "./particip
 export { participantHandler } from "./handler.ts";
 export type { ParticipantHandler, ParticipantHandlerOptions, ParticipantRoute } from "./handler.ts";
 export type { ParticipantCall, ParticipantOp } from "./execute.ts";
-export type { AllowHosts } from "./allowed-hosts.ts";
-export type { Failure } from "./exchange.ts";
+export type { AllowHosts } from "../../wire/allowed-hosts.ts";
+export type { Failure } from "../../wire/exchange.ts";
 export { callHeaders, readCallHeaders } from "../call-headers.ts";
 export type { CallHead, CallHeaders } from "../call-headers.ts";

@@ -1,7 +1,8 @@
 import { TripactError } from "../../protocol/errors.ts";
 import type { Lookup, Participant, SagaParticipant, TccParticipant } from "../participant.ts";
-import { allowedHosts } from "./allowed-hosts.ts";
-import { httpTransport, limitsOf } from "./client.ts";
+import { allowedHosts } from "../../wire/allowed-hosts.ts";
+import { exchangeLimits } from "../../wire/connections.ts";
+import { httpTransport } from "./client.ts";
 import type { HttpTransportOptions } from "./client.ts";
 
 export interface HttpParticipantOptions<Kind extends "saga" | "tcc"> extends HttpTransportOptions {
@@ -40,7 +41,7 @@ export interface HttpParticipantsOptions extends Omit<HttpTransportOptions, "url
  * `undefined` for what is no URL, is not on the allow-list or has no secret. Throws `invalid-option` when it is made.
  */
 export function httpParticipants({ secretOf, ...options }: HttpParticipantsOptions): (target: string) => Participant | undefined {
-  limitsOf(options);
+  exchangeLimits(options);
   allowedHosts(options.allowHosts);
   return (target) => {
     const url = URL.parse(target);

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { TripactError } from "../../protocol/errors.ts";
-import { sign, signingKey, verify } from "./signature.ts";
+import { signingKey } from "../../wire/signing.ts";
+import { sign, verify } from "./signature.ts";
 import type { SignedParts } from "./signature.ts";
 
 const key = signingKey("correct horse battery staple", "secret");

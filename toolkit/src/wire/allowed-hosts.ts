@@ -1,7 +1,7 @@
 import { lookup } from "node:dns";
 import { BlockList, isIP } from "node:net";
 import type { LookupFunction } from "node:net";
-import { TripactError } from "../../protocol/errors.ts";
+import { TripactError } from "../protocol/errors.ts";
 
 /**
  * Where the coordinator may call. A URL can come from a plan that somebody submitted, so without this list a coordinator would be a way

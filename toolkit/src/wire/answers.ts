@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
-import type { Json } from "../../protocol/json.ts";
-import type { Answer } from "../../protocol/outcome.ts";
+import type { Json } from "../protocol/json.ts";
+import type { Answer } from "../protocol/outcome.ts";
 
 /**
  * An answer on the wire:

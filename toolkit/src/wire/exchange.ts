@@ -1,13 +1,12 @@
 import type { ClientRequest, IncomingMessage } from "node:http";
 import { TLSSocket } from "node:tls";
-import { TripactError, textOf } from "../../protocol/errors.ts";
-import type { Answer } from "../../protocol/outcome.ts";
-import { fromWire, unknown } from "./answers.ts";
+import { TripactError, textOf } from "../protocol/errors.ts";
+import type { WireAnswer } from "./answers.ts";
 
 /**
- * Why a call over HTTP has no answer. Every one of these is an unknown outcome; the code is for people, metrics and breakers.
+ * Why a request over HTTP has no answer. Every one of these is an unknown outcome; the code is for people, metrics and breakers.
  * `refused-connection`, `host-not-found`, `unreachable`, `connect-timeout`, `tls`, `host-not-allowed`, `closed` and `bad-call` say that
- * this attempt did not reach the participant.
+ * this attempt did not reach the other side.
  */
 export type Failure =
   | "aborted"
@@ -32,28 +31,40 @@ export interface ExchangeLimits {
   readonly responseBytesMax: number;
 }
 
+export interface Exchange {
+  readonly body: Uint8Array;
+  /** What our handlers put on the answer to this very request, as `tripact-answers`. */
+  readonly echo: string;
+  /**
+   * An answer without `tripact-answers` is the last on its connection. For answers whose body proves nothing: a second answer that was
+   * left on a connection would be taken for the next request's.
+   */
+  readonly reuseOnlyNamed?: boolean;
+  readonly limits: ExchangeLimits;
+  readonly signal: AbortSignal;
+}
+
+/** A whole answer, whatever it says; or why there is none. */
+export type Exchanged =
+  | { readonly kind: "answered"; readonly answer: WireAnswer }
+  | { readonly kind: "unknown"; readonly code: Failure; readonly error: string };
+
 /**
  * Sends one prepared request and reads one answer. Never rejects: whatever goes wrong is an unknown outcome. Both limits are deadlines,
- * not idle times, so an answer that drips in does not hold the call. `echo` is what our handlers put on the answer to this very call.
+ * not idle times, so an answer that drips in does not hold the request.
  */
-export function exchange(
-  request: ClientRequest,
-  body: Uint8Array,
-  echo: string,
-  limits: ExchangeLimits,
-  signal: AbortSignal,
-): Promise<Answer> {
-  const { promise, resolve } = Promise.withResolvers<Answer>();
+export function exchange(request: ClientRequest, { body, echo, reuseOnlyNamed = false, limits, signal }: Exchange): Promise<Exchanged> {
+  const { promise, resolve } = Promise.withResolvers<Exchanged>();
   let connecting: NodeJS.Timeout | undefined;
-  const settle = (answer: Answer): void => {
+  const settle = (exchanged: Exchanged): void => {
     clearTimeout(deadline);
     clearTimeout(connecting);
     signal.removeEventListener("abort", onAbort);
-    resolve(answer);
+    resolve(exchanged);
   };
   const giveUp = (code: Failure, error: string): void => {
-    settle(unknown(code, error));
-    // The participant sees its caller leave, and the socket with half an answer on it is never used again.
+    settle({ kind: "unknown", code, error });
+    // The other side sees its caller leave, and the socket with half an answer on it is never used again.
     request.destroy();
   };
   const onAbort = (): void => giveUp(abortFailure(signal), "the caller gave this attempt up");
@@ -72,11 +83,14 @@ export function exchange(
     socket.once(socket instanceof TLSSocket ? "secureConnect" : "connect", () => clearTimeout(connecting));
   });
   // Stays for the request's whole life: a request that was destroyed speaks once more.
-  request.on("error", (error) => settle(unknown(failureOf(error), describeFailure(error))));
-  request.on("response", (response) => receive(response, { echo, bytesMax: limits.responseBytesMax, settle, giveUp }));
+  request.on("error", (error) => settle(failed(error)));
+  request.on("response", (response) => {
+    if (reuseOnlyNamed && response.headers["tripact-answers"] === undefined) request.shouldKeepAlive = false;
+    receive(response, { echo, bytesMax: limits.responseBytesMax, settle, giveUp });
+  });
   // Without a listener Node neither answers nor fails such a request.
   request.on("upgrade", (_response, socket) => {
-    giveUp("bad-answer", "the participant wants to speak another protocol");
+    giveUp("bad-answer", "the other side wants to speak another protocol");
     socket.destroy();
   });
   request.end(body);
@@ -86,15 +100,15 @@ export function exchange(
 interface Receiving {
   readonly echo: string;
   readonly bytesMax: number;
-  readonly settle: (answer: Answer) => void;
+  readonly settle: (exchanged: Exchanged) => void;
   readonly giveUp: (code: Failure, error: string) => void;
 }
 
 function receive(response: IncomingMessage, { echo, bytesMax, settle, giveUp }: Receiving): void {
   const answersTo = response.headers["tripact-answers"];
   if (answersTo !== undefined && answersTo !== echo) {
-    // A participant that answered the call before us twice: its second answer lies on the connection that we took over.
-    return giveUp("bad-answer", "this is the answer to another call");
+    // Somebody answered the request before us twice: the second answer lies on the connection that we took over.
+    return giveUp("bad-answer", "this is the answer to another request");
   }
   if (!isFramed(response)) return giveUp("bad-answer", "an answer that ends with its connection may have been cut short");
   if (Number(response.headers["content-length"] ?? 0) > bytesMax) return giveUp("too-large", `an answer of over ${bytesMax} bytes`);
@@ -105,11 +119,11 @@ function receive(response: IncomingMessage, { echo, bytesMax, settle, giveUp }: 
     if (bytes > bytesMax) giveUp("too-large", `an answer of over ${bytesMax} bytes`);
     else chunks.push(chunk);
   });
-  response.on("error", (error) => settle(unknown(failureOf(error), describeFailure(error))));
+  response.on("error", (error) => settle(failed(error)));
   response.on("end", () => {
     const [first] = chunks;
     const body = chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks);
-    settle(fromWire({ status: response.statusCode ?? 0, headers: response.headers, body }));
+    settle({ kind: "answered", answer: { status: response.statusCode ?? 0, headers: response.headers, body } });
   });
 }
 
@@ -131,6 +145,10 @@ const BY_SYSTEM_CODE: Readonly<Record<string, Failure>> = {
 };
 
 const TLS = /^(EPROTO|ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_)/;
+
+function failed(error: unknown): Exchanged {
+  return { kind: "unknown", code: failureOf(error), error: describeFailure(error) };
+}
 
 /** Names an error of Node's HTTP client. */
 function failureOf(error: unknown): Failure {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Answer } from "../../protocol/outcome.ts";
+import type { Answer } from "../protocol/outcome.ts";
 import { fromWire, toWire, unknown } from "./answers.ts";
 
 const read = (status: number, body: string, headers: Record<string, string> = {}): Answer => fromWire({ status, headers, body: Buffer.from(body) });

@@ -1,5 +1,5 @@
-import { TripactError } from "../../protocol/errors.ts";
-import { DEFAULT_PAYLOAD_BYTES_MAX } from "../../protocol/json.ts";
+import { TripactError } from "../protocol/errors.ts";
+import { DEFAULT_PAYLOAD_BYTES_MAX } from "../protocol/json.ts";
 
 // A refusal's code and the braces around payload and result need a little room beside what may be of full size.
 const ENVELOPE_BYTES = 4_096;
