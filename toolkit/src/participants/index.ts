@@ -5,6 +5,8 @@ export { resultOf } from "./barrier/answer.ts";
 export type { BarrierAnswer, EmptyOf } from "./barrier/answer.ts";
 export { callOf } from "./barrier/call.ts";
 export type { BarrierCall, CallHeaders } from "./barrier/call.ts";
+export { consume } from "./consume.ts";
+export type { ConsumeEvent } from "./consume.ts";
 export { postgresInbox } from "./inbox.ts";
 export type { Delivery, Inbox, InboxOptions, Received } from "./inbox.ts";
 export { migrateBarrier } from "./migrate.ts";
