@@ -26,6 +26,7 @@ export interface WireAnswer {
 /** Unknown answers that our own participants give by name, and the status that carries each. */
 const NAMED_UNKNOWNS: ReadonlyMap<string, number> = new Map(Object.entries({
   "bad-call": 400,
+  "bad-event": 400,
   "signature-refused": 401,
   "unknown-participant": 404,
   "wrong-method": 405,

@@ -18,6 +18,12 @@ export const HTTP_DEFAULTS = {
   keepAliveSockets: 64,
   /** Below the 5 s after which many servers drop an idle connection: a call written just then would end unknown. */
   idleSocketMs: 4_000,
+  /** A consumer's transaction takes milliseconds; what takes longer than this is asked again, and is then a duplicate. */
+  eventTimeoutMs: 5_000,
+  /** A payload of full size, and in structured mode all headers as JSON within JSON. */
+  eventBytesMax: DEFAULT_PAYLOAD_BYTES_MAX + 131_072,
+  /** How long after its signing an event is good: long for clocks that disagree, short for an inbox, which remembers it for days. */
+  eventAgeMs: 86_400_000,
   /** How long an op may run at the participant when the caller neither answers nor leaves. */
   callTimeoutMs: 30_000,
 } as const;
