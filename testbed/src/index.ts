@@ -13,4 +13,4 @@ export { startSystemPostgres } from "./postgres/system-postgres.ts";
 export type { NotRun } from "./postgres/system-postgres.ts";
 export { afterCommand } from "./proxy/postgres-replies.ts";
 export { startProxy } from "./proxy/tcp-proxy.ts";
-export type { ProxyOptions, ReplyWatcher, Target, TcpProxy } from "./proxy/tcp-proxy.ts";
+export type { Direction, ProxyOptions, ReplyWatcher, Target, TcpProxy } from "./proxy/tcp-proxy.ts";

@@ -6,6 +6,9 @@ export interface Target {
   readonly port: number;
 }
 
+/** `to-server`: what the caller sends. `to-caller`: what the server answers. */
+export type Direction = "to-server" | "to-caller";
+
 /** What is done with a chunk on its way. */
 type Verdict = "forward" | "cut";
 
@@ -15,7 +18,7 @@ export class Link {
   readonly #caller: Socket;
   readonly #target: Target;
   #server: Socket | undefined;
-  #paused = true;
+  readonly #paused = new Set<Direction>(["to-server", "to-caller"]);
   #judgeReply: ((bytes: Buffer) => Verdict) | undefined;
   #closed: (() => void) | undefined;
 
@@ -38,17 +41,19 @@ export class Link {
     this.#judgeReply = judge;
   }
 
-  pause(): void {
-    this.#paused = true;
-    this.#caller.pause();
-    this.#server?.pause();
+  pause(...directions: readonly Direction[]): void {
+    for (const direction of directions) {
+      this.#paused.add(direction);
+      this.#source(direction)?.pause();
+    }
   }
 
-  resume(): void {
-    this.#paused = false;
+  resume(...directions: readonly Direction[]): void {
     this.#server ??= this.#connect();
-    this.#caller.resume();
-    this.#server.resume();
+    for (const direction of directions) {
+      this.#paused.delete(direction);
+      this.#source(direction)?.resume();
+    }
   }
 
   /** Ends both sides with a TCP reset. */
@@ -61,12 +66,16 @@ export class Link {
     const server = connect({ host: this.#target.host, port: this.#target.port, allowHalfOpen: true, noDelay: true });
     server.on("error", () => this.reset());
     server.on("close", () => this.#end());
-    this.#pump(this.#caller, server, () => "forward");
-    this.#pump(server, this.#caller, (bytes) => this.#judgeReply?.(bytes) ?? "forward");
+    this.#pump("to-server", this.#caller, server, () => "forward");
+    this.#pump("to-caller", server, this.#caller, (bytes) => this.#judgeReply?.(bytes) ?? "forward");
     return server;
   }
 
-  #pump(from: Socket, to: Socket, judge: (bytes: Buffer) => Verdict): void {
+  #source(direction: Direction): Socket | undefined {
+    return direction === "to-server" ? this.#caller : this.#server;
+  }
+
+  #pump(direction: Direction, from: Socket, to: Socket, judge: (bytes: Buffer) => Verdict): void {
     const line = new DelayLine();
     from.on("data", (bytes: Buffer) => {
       switch (judge(bytes)) {
@@ -82,8 +91,10 @@ export class Link {
     });
     from.on("end", () => line.send(this.delayMs, () => to.end()));
     to.on("drain", () => {
-      if (!this.#paused) from.resume();
+      if (!this.#paused.has(direction)) from.resume();
     });
+    // A listener for data sets a stream flowing.
+    if (this.#paused.has(direction)) from.pause();
   }
 
   #end(): void {

@@ -78,6 +78,47 @@ test("a black hole accepts and moves nothing either way; healed, it delivers wha
   });
 });
 
+test("a black hole in one direction: requests are lost, or only the answers", async () => {
+  await withProxy(echo, async (proxy) => {
+    for (const direction of ["to-server", "to-caller"] as const) {
+      const open = await dial(proxy);
+      await echoOf(open, "up");
+      const serverSide = echoed.at(-1);
+      const arrived: string[] = [];
+      serverSide?.on("data", (bytes) => arrived.push(String(bytes)));
+      await proxy.blackHole(direction);
+      const late = await dial(proxy);
+      const heard = new Set<string>();
+      for (const socket of [open, late]) socket.on("data", (bytes) => heard.add(String(bytes)));
+      open.write("asked");
+      late.write("late");
+      if (direction === "to-caller") await until(() => arrived.includes("asked"));
+      else serverSide?.write("pushed");
+      if (direction === "to-server") await until(() => heard.has("pushed"));
+      await echoBeside();
+      assert.deepEqual([arrived, heard], direction === "to-caller" ? [["asked"], new Set()] : [[], new Set(["pushed"])]);
+      await proxy.pass();
+      await until(() => heard.has("asked") && heard.has("late"));
+    }
+  });
+});
+
+test("stranded connections move nothing, and new ones pass", async () => {
+  await withProxy(echo, async (proxy) => {
+    const open = await dial(proxy);
+    await echoOf(open, "up");
+    let heard = "";
+    open.on("data", (bytes) => (heard += String(bytes)));
+    proxy.strand();
+    open.write("held");
+    assert.equal(await echoOf(await dial(proxy), "new"), "new");
+    await echoBeside();
+    assert.equal(heard, "");
+    await proxy.pass();
+    await until(() => heard === "held");
+  });
+});
+
 test("a delay holds, and lifting it keeps the order", async () => {
   await withProxy(echo, async (proxy) => {
     const socket = await dial(proxy);

@@ -1,9 +1,9 @@
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { freePort } from "../free-port.ts";
-import { Link, type Target } from "./link.ts";
+import { Link, type Direction, type Target } from "./link.ts";
 
-export type { Target } from "./link.ts";
+export type { Direction, Target } from "./link.ts";
 
 /**
  * Looks at what the server sends on one connection, chunk by chunk, and says when to cut.
@@ -16,7 +16,9 @@ export interface ProxyOptions {
 }
 
 /** What happens to connections. `pass` is where a proxy starts and how each fault is healed. */
-type Mode = "pass" | "refuse" | "reset" | "black-hole";
+type Mode = "pass" | "refuse" | "reset";
+
+const bothWays: readonly Direction[] = ["to-server", "to-caller"];
 
 /** Starts a proxy on a free port of 127.0.0.1. */
 export async function startProxy({ target }: ProxyOptions): Promise<TcpProxy> {
@@ -31,6 +33,8 @@ export class TcpProxy {
   readonly port: number;
   #target: Target;
   #mode: Mode = "pass";
+  /** Where nothing moves. */
+  #swallowed: readonly Direction[] = [];
   #delayMs = 0;
   #listener: Server | undefined;
   #links = new Set<Link>();
@@ -48,8 +52,9 @@ export class TcpProxy {
   /** Heals everything: what a black hole held is delivered, as TCP would after a partition. */
   async pass(): Promise<void> {
     this.#mode = "pass";
+    this.#swallowed = [];
     this.delay(0);
-    for (const link of this.#links) link.resume();
+    for (const link of this.#links) link.resume(...bothWays);
     await this.#listen();
   }
 
@@ -70,11 +75,17 @@ export class TcpProxy {
     await this.#listen();
   }
 
-  /** Nothing moves any more, in either direction. Connecting still works: the kernel accepts, nobody reads. */
-  async blackHole(): Promise<void> {
-    this.#mode = "black-hole";
-    for (const link of this.#links) link.pause();
+  /** Nothing moves any more, in either direction or in one. Connecting still works: the kernel accepts, nobody reads. */
+  async blackHole(...directions: readonly Direction[]): Promise<void> {
+    this.#mode = "pass";
+    this.#swallowed = directions.length === 0 ? bothWays : directions;
+    for (const link of this.#links) link.pause(...this.#swallowed);
     await this.#listen();
+  }
+
+  /** As by a router that has forgotten its connections: nothing moves on the open ones any more, new ones pass. */
+  strand(): void {
+    for (const link of this.#links) link.pause(...bothWays);
   }
 
   /** Every chunk, in each direction, arrives that much later, in order. */
@@ -136,7 +147,7 @@ export class TcpProxy {
     this.#links.add(link);
     link.onClosed(() => this.#links.delete(link));
     this.#armed?.(link);
-    if (this.#mode === "black-hole") link.pause();
-    else link.resume();
+    const passes = bothWays.filter((direction) => !this.#swallowed.includes(direction));
+    if (passes.length > 0) link.resume(...passes);
   }
 }
