@@ -225,13 +225,21 @@ export interface NodeRow {
   readonly runs: readonly DefinitionVersion[];
 }
 
+export interface Joining {
+  readonly incarnation: string;
+  readonly name: string;
+  readonly runs: readonly DefinitionVersion[];
+  /** After this long without a sign of life others fence it: a server that is silent has to be noticed by then. */
+  readonly leaseMs?: number;
+}
+
 /** What a try of another node's lock says. `unsure`: our own session is younger than our last look, so a free lock proves nothing. */
 export type Probe = "held" | "free" | "unsure";
 
 /** Who is alive. A node row with a counter, and a session lock that falls when its holder dies. Nobody ever waits for a lock. */
 export interface Membership {
   /** Inserts the node row and takes its session lock. Again after a lost session: takes the lock back under the same incarnation, or answers false if it was fenced meanwhile. */
-  join(node: { readonly incarnation: string; readonly name: string; readonly runs: readonly DefinitionVersion[] }): Promise<boolean>;
+  join(node: Joining): Promise<boolean>;
   /** Raises our counter by one; returns all node rows. A fenced node reads so here. */
   beat(incarnation: string): Promise<readonly NodeRow[]>;
   /** Tries the lock of another node, and lets go of it at once. One round trip on a connection of its own. */

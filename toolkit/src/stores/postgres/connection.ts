@@ -10,7 +10,8 @@ export interface ConnectionOptions extends SessionOptions {
   readonly commitLevel: () => string;
   /** Runs on every new session before anybody else may use it. */
   readonly prepare?: (session: Session) => Promise<void>;
-  readonly onLost?: () => void;
+  /** `wentSilent`: the server did not answer, and may not know that we have given up. */
+  readonly onLost?: (wentSilent: boolean) => void;
   /** After a reconnect, not after the first connect. */
   readonly onBack?: () => void;
 }
@@ -20,7 +21,7 @@ export type ConnectionState = "new" | "up" | "waiting" | "down" | "closed";
 
 const BACKOFF_FIRST_MS = 25;
 const BACKOFF_CAP_MS = 1_000;
-/** How long a statement waits for a reconnect before it says `store-unreachable`, its wait in the queue included. */
+/** How long a statement waits for a reconnect before it says `store-unreachable`. Those behind it wait at the same time, not after it. */
 const PATIENCE_MS = 1_000;
 const PREDECESSOR_POLL_MS = 20;
 
@@ -34,6 +35,7 @@ export class Connection {
   #state: ConnectionState = "new";
   #predecessor: Backend | undefined;
   #problem: unknown;
+  #downSinceMs = 0;
   #queue: Promise<unknown> = Promise.resolve();
   #changed = Promise.withResolvers<void>();
 
@@ -80,14 +82,21 @@ export class Connection {
 
   /** Several statements on one session, nobody else in between. */
   async exclusive<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    const untilMs = performance.now() + PATIENCE_MS;
+    const askedMs = performance.now();
     const turn = this.#queue.then(async () => {
-      const session = await this.#ready(untilMs);
+      const session = await this.#ready(askedMs);
       await raiseTo(session, this.#options.commitLevel());
       return work(session);
     });
     this.#queue = turn.catch(() => {});
     return turn;
+  }
+
+  /** The way to the server is in doubt: whoever is at work has this long to answer, from its question on, and whoever is idle is asked. */
+  doubt(silenceMs: number): void {
+    if (this.#state !== "up") return;
+    this.#session?.doubt(silenceMs);
+    this.query({ text: "select", reads: true }).catch(() => {});
   }
 
   /** Waits for the statement in flight, then closes. Twice without harm. */
@@ -100,9 +109,10 @@ export class Connection {
     await session?.close();
   }
 
-  async #ready(untilMs: number): Promise<Session> {
+  async #ready(askedMs: number): Promise<Session> {
     const enough = Promise.withResolvers<"enough">();
-    const timer = setTimeout(() => enough.resolve("enough"), Math.max(untilMs - performance.now(), 0));
+    const untilMs = Math.max(askedMs, this.#downSinceMs) + PATIENCE_MS;
+    const timer = setTimeout(() => enough.resolve("enough"), Math.max(0, untilMs - performance.now()));
     try {
       while (this.#state === "down" || this.#state === "waiting") {
         if ((await Promise.race([this.#changed.promise, enough.promise])) === "enough") break;
@@ -151,8 +161,9 @@ export class Connection {
     this.#session = undefined;
     this.#predecessor = lost.backend;
     this.#problem = new Error(why);
+    this.#downSinceMs = performance.now();
     this.#setState("down");
-    this.#options.onLost?.();
+    this.#options.onLost?.(lost.wentSilent);
     for (let backoffMs = BACKOFF_FIRST_MS; this.#isOpen(); backoffMs = Math.min(backoffMs * 2, BACKOFF_CAP_MS)) {
       try {
         const session = await this.#newSession();

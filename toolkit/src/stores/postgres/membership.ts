@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { DefinitionVersion, Heard, Membership, NodeRow, Probe, Topic } from "../store.ts";
+import type { Heard, Joining, Membership, NodeRow, Probe, Topic } from "../store.ts";
 import type { Connection } from "./connection.ts";
-import type { PgNotification } from "./driver.ts";
+import type { PgNotification, PgResult } from "./driver.ts";
 import { nodeOf } from "./rows.ts";
 import type { Session } from "./session.ts";
 
@@ -23,6 +23,8 @@ const LOCK_RETRY_MS = 50;
 /** After this long, whoever lost its lock in a restart of the server has it back, if it lives. */
 const GRACE_MS = 500;
 const ANNOUNCE_EVERY_MS = 2;
+/** However short the lease: a server may be slow for a moment, and a new session costs more than a late answer. */
+const SILENCE_MIN_MS = 500;
 
 /**
  * Nodes as rows, lives as session locks. Nobody ever waits for a lock: a waiting statement holds a snapshot, and vacuum with it.
@@ -35,12 +37,22 @@ export class PostgresMembership implements Membership {
   #joined: string | undefined;
   #looks: Looks | undefined;
   #watchedBefore = false;
+  #leaseMs: number | undefined;
 
   constructor(connections: MembershipConnections) {
     this.#connections = connections;
   }
 
-  async join(node: { readonly incarnation: string; readonly name: string; readonly runs: readonly DefinitionVersion[] }): Promise<boolean> {
+  /**
+   * How long a server may leave us without an answer. Half a lease for beats and looks, so that a connection that is dead can be replaced
+   * before others take us for dead. A whole lease for the lock, because to give up its session is to give up the lock: by then others
+   * have given us up as well. Until a node has joined, a statement's usual time.
+   */
+  readonly silenceMs = (): number | undefined => (this.#leaseMs === undefined ? undefined : Math.max(SILENCE_MIN_MS, this.#leaseMs / 2));
+  readonly lockSilenceMs = (): number | undefined => (this.#leaseMs === undefined ? undefined : Math.max(2 * SILENCE_MIN_MS, this.#leaseMs));
+
+  async join(node: Joining): Promise<boolean> {
+    this.#leaseMs = node.leaseMs;
     const isFirst = this.#joined !== node.incarnation;
     return this.#connections.lock.exclusive(async (session) => {
       // We begin anew after we were fenced: nobody waits for the old lock, but it should not outlive its node.
@@ -63,7 +75,14 @@ export class PostgresMembership implements Membership {
     });
   }
 
+  /** A node whose lock's session is dead without knowing it is not alive: that connection, idle otherwise, has to answer too. */
   async beat(incarnation: string): Promise<readonly NodeRow[]> {
+    const { lock } = this.#connections;
+    const [rows] = await Promise.all([this.#raise(incarnation), lock.query({ name: "tripact_alive", reads: true, text: "select" })]);
+    return rows.map(nodeOf);
+  }
+
+  async #raise(incarnation: string): Promise<PgResult["rows"]> {
     const { rows } = await this.#connections.listen.query({
       name: "tripact_beat",
       text: `
@@ -75,7 +94,7 @@ select n.incarnation::text, n.name, coalesce(raised.beat, n.beat)::text as beat,
  order by n.incarnation`,
       values: [incarnation],
     });
-    return rows.map(nodeOf);
+    return rows;
   }
 
   /**

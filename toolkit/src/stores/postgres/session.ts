@@ -19,6 +19,8 @@ export interface SessionOptions {
   readonly applicationName: string;
   readonly connectTimeoutMs: number;
   readonly statementTimeoutMs: number;
+  /** A shorter silence than that of `statementTimeoutMs` may be enough to give up on the server. */
+  readonly silenceMs?: () => number | undefined;
   /** `set` statements for the whole session: never start-up `options`, which proxies refuse. */
   readonly settings: readonly string[];
   readonly hear?: (notification: PgNotification) => void;
@@ -46,6 +48,10 @@ export class Session {
   #backend: Backend = { pid: 0, startedAt: "" };
   #over = false;
   #cutStatement: ((why: Error) => void) | undefined;
+  #sentMs = 0;
+  #patience: NodeJS.Timeout | undefined;
+  #doubtMs: number | undefined;
+  #wentSilent = false;
   #commitWaitCancelled = false;
 
   private constructor(client: PgClient, options: SessionOptions) {
@@ -73,12 +79,16 @@ export class Session {
         keepAlive: true,
       });
       const session = new Session(client, options);
+      // The driver's own timeout ends where the greeting begins.
+      const late = setTimeout(() => session.#kill("no greeting in time"), options.connectTimeoutMs);
       try {
-        await client.connect();
-        session.#backend = await greet(client, options);
+        const cut = session.ended.then((why) => Promise.reject(new Error(why)));
+        session.#backend = await Promise.race([client.connect().then(() => greet(client, options)), cut]);
       } catch (error) {
         session.#kill("it never opened");
         throw error;
+      } finally {
+        clearTimeout(late);
       }
       return session;
     } catch (error) {
@@ -92,6 +102,17 @@ export class Session {
 
   get over(): boolean {
     return this.#over;
+  }
+
+  /** It ended because the server did not answer. */
+  get wentSilent(): boolean {
+    return this.#wentSilent;
+  }
+
+  /** Until it has answered once more, a silence of this length ends it: also one that has begun already. */
+  doubt(silenceMs: number): void {
+    this.#doubtMs = silenceMs;
+    if (this.#cutStatement !== undefined) this.#bear(this.#cutStatement);
   }
 
   /** One statement at a time: the caller queues. Throws what `outcomeOf` makes of an error. */
@@ -110,18 +131,20 @@ export class Session {
     const { promise: cut, reject } = Promise.withResolvers<never>();
     this.#cutStatement = reject;
     this.#commitWaitCancelled = false;
-    const patience = setTimeout(() => this.#kill("no reply in time"), this.#options.statementTimeoutMs + SERVER_HEAD_START_MS);
+    this.#sentMs = performance.now();
+    this.#bear(reject);
     try {
       const sent = this.#client.query(name === undefined ? { text, values: [...values] } : { name, text, values: [...values] });
       // Both are awaited by the race, so neither can reject unseen.
       const result = await Promise.race([sent, cut]);
+      this.#doubtMs = undefined;
       if (this.#commitWaitCancelled) throw standbyUnsure(this.#options.place);
       return result;
     } catch (error) {
       this.#judge(sqlStateOf(error), textOf(error));
       throw error;
     } finally {
-      clearTimeout(patience);
+      clearTimeout(this.#patience);
       this.#cutStatement = undefined;
     }
   }
@@ -135,8 +158,25 @@ export class Session {
     this.#finish("closed");
   }
 
+  /** Bears the silence after a statement for a while. */
+  #bear(statement: (why: Error) => void): void {
+    const { statementTimeoutMs, silenceMs } = this.#options;
+    const forMs = Math.min(statementTimeoutMs + SERVER_HEAD_START_MS, silenceMs?.() ?? Infinity, this.#doubtMs ?? Infinity);
+    clearTimeout(this.#patience);
+    this.#patience = setTimeout(
+      // Where this process itself stood still, the reply may have come meanwhile: it is read before the immediate.
+      () => setImmediate(() => {
+        if (this.#cutStatement !== statement) return;
+        this.#wentSilent = true;
+        this.#kill("no reply in time");
+      }),
+      Math.max(0, this.#sentMs + forMs - performance.now()),
+    );
+  }
+
   #judge(state: string | undefined, why: string): void {
     if (state === undefined) return;
+    this.#doubtMs = undefined;
     if (endsSession(state) || spoilsSession(state)) this.#kill(why);
   }
 

@@ -46,7 +46,11 @@ export function postgresStore(options: PostgresStoreOptions): Store {
 const LOCK_TIMEOUT_MS = 2_000;
 const LOCAL_STEP_IDLE_MS = 30_000;
 
-/** Eight connections: flush, recovery, ops, lock, watch, listen, and two for local steps. None is shared, so none waits for another's work. */
+/**
+ * Eight connections: flush, recovery, ops, lock, watch, listen, and two for local steps. None is shared, so none waits for another's work.
+ * The three that keep a node alive (lock, watch, listen) find out within a lease that a server is silent; when the lock's does, the other
+ * five are asked too. Otherwise these bear the silence of a whole statement's time, for theirs may have much to do.
+ */
 class PostgresStore implements Store {
   readonly features: StoreFeatures;
   readonly journal: PostgresJournal;
@@ -73,12 +77,18 @@ class PostgresStore implements Store {
     // A node without a standby must still be able to say that it lives.
     const lock = this.#connection("lock", [lockTimeout], {
       commitLevel: () => "local",
-      onLost: () => membership.tell("lost"),
+      silenceMs: () => membership.lockSilenceMs(),
+      onLost: (wentSilent) => {
+        if (wentSilent) for (const other of others) other.doubt(membership.silenceMs() ?? Infinity);
+        membership.tell("lost");
+      },
       onBack: () => membership.tell("back"),
     });
-    const watch = this.#connection("watch", []);
+    const silenceMs = (): number | undefined => membership.silenceMs();
+    const watch = this.#connection("watch", [], { silenceMs });
     const listen = this.#connection("listen", [lockTimeout], {
       commitLevel: () => "off",
+      silenceMs,
       hear: (notification) => membership.hear(notification),
       prepare: async (session) => {
         await session.query({ reads: true, text: `listen ${channel}` });
@@ -88,6 +98,7 @@ class PostgresStore implements Store {
     // A stopped process must not keep the business's row locks: whoever takes over runs the same step.
     const patience = `set idle_in_transaction_session_timeout = ${LOCAL_STEP_IDLE_MS}`;
     const pool = [this.#connection("sql 1", [patience]), this.#connection("sql 2", [patience])];
+    const others = [flush, recovery, ops, ...pool];
     const membership = new PostgresMembership({ lock, watch, listen });
 
     this.journal = new PostgresJournal({ flush, recovery, ops }, this.#durability);
