@@ -245,7 +245,7 @@ export class Coordinator {
     if (this.#stopping) throw new TripactError("stopped", "This node is stopping and takes no new work.", { hint: "Send it to another node." });
     const health = store.health();
     if (health.state !== "up") throw new Overloaded(`The store is ${health.state}${health.detail === undefined ? "" : `: ${health.detail}`}.`, tuning.overloadedRetryMs);
-    if (!this.#ownership.mayWrite()) throw new Overloaded("This node has lost its session with the store.", tuning.overloadedRetryMs);
+    if (!this.#ownership.mayCall()) throw new Overloaded("This node has not been seen alive within its lease, or has lost its session with the store.", tuning.overloadedRetryMs);
     if (this.#lives.size >= tuning.openMax) throw new Overloaded(`This node has ${tuning.openMax} transactions open.`, tuning.overloadedRetryMs);
   }
 

@@ -13,7 +13,10 @@ export const DEFAULTS = {
   callLifeMs: 86_400_000,
   /** A process that dies is seen within 25 ms + the lock's fall (3 to 5 ms). */
   probeEveryMs: 25,
-  /** A pause or a partition keeps the lock: the counter must stand still this long on the observer's own clock. */
+  /**
+   * A pause or a partition keeps the lock: the counter must stand still this long on the observer's own clock. The store is told, and
+   * gives up on a silent server by it: see `silenceMs` in `stores/postgres/membership.ts`.
+   */
   leaseMs: 3_000,
   /** Four chances to be seen alive within a lease. */
   beatEveryMs: 750,

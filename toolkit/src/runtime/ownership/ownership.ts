@@ -37,7 +37,6 @@ export class Ownership {
   #nodes: readonly NodeRow[] = [];
   #sightings = new Map<string, Sighting>();
   #lastBeatMs = 0;
-  #beatAskedMs = 0;
   /** Somebody may have been told to wait; tell them when it is over. */
   #closed = true;
   #stopped = false;
@@ -125,9 +124,9 @@ export class Ownership {
 
   /** Takes our lock, again after a lost session. Fenced meanwhile: we begin anew, as somebody else. */
   async #join(): Promise<void> {
-    const { membership, name, runs, notify } = this.#parts;
+    const { membership, name, runs, notify, tuning } = this.#parts;
     const again = this.#state === "lost";
-    const joined = await membership.join({ incarnation: this.#incarnation, name, runs });
+    const joined = await membership.join({ incarnation: this.#incarnation, name, runs, leaseMs: tuning.leaseMs });
     if (joined) {
       this.#state = "in";
       if (again) notify({ kind: "session-back" });
@@ -137,13 +136,13 @@ export class Ownership {
   }
 
   async #beginAnew(): Promise<void> {
-    const { membership, name, runs, notify, clock, onFenced } = this.#parts;
+    const { membership, name, runs, notify, clock, tuning, onFenced } = this.#parts;
     notify({ kind: "node-fenced", incarnation: this.#incarnation });
     this.#state = "lost";
     this.#closed = true;
     this.#incarnation = clock.uuid();
     onFenced();
-    if (await membership.join({ incarnation: this.#incarnation, name, runs })) this.#state = "in";
+    if (await membership.join({ incarnation: this.#incarnation, name, runs, leaseMs: tuning.leaseMs })) this.#state = "in";
     else throw new TripactError("not-connected", "This node could not join under a new incarnation.", { where: name });
   }
 
@@ -152,21 +151,22 @@ export class Ownership {
     const { membership, clock } = this.#parts;
     if (this.#state === "lost") await this.#rejoin();
     if (this.#stopped) return;
-    this.#beatAskedMs = clock.nowMs();
+    const askedMs = clock.nowMs();
     const { incarnation } = this;
     const nodes = await membership.beat(incarnation);
     // An answer for somebody we are not any more says nothing.
     if (this.#stopped || incarnation !== this.#incarnation) return;
     const self = nodes.find((node) => node.incarnation === this.#incarnation);
     if (self === undefined || self.fenced) {
-      if (this.#state === "in") await this.#beginAnew();
-      return;
+      if (this.#state !== "in") return;
+      await this.#beginAnew();
+      return await this.#beat();
     }
     if (!this.mayCall()) this.#closed = true;
     this.#nodes = nodes;
     this.#observe(nodes);
     // The moment of asking: the counter was surely up to date then.
-    this.#lastBeatMs = this.#beatAskedMs;
+    this.#lastBeatMs = askedMs;
     if (!this.#closed || !this.mayCall()) return;
     this.#closed = false;
     this.#parts.onOpen();
