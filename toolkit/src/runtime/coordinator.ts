@@ -9,6 +9,7 @@ import type { Directory } from "./calls/directory.ts";
 import { Forgetting } from "./calls/forgetting.ts";
 import { Engine } from "./engine.ts";
 import { GroupCommit } from "./journal/group-commit.ts";
+import { LevelWatch } from "./journal/level.ts";
 import { Mailbox } from "./journal/mailbox.ts";
 import { Pruning } from "./journal/pruning.ts";
 import type { Letter } from "./letters.ts";
@@ -45,6 +46,7 @@ export class Coordinator {
   readonly #forgetting: Forgetting;
   readonly #mailbox: Mailbox;
   readonly #pruning: Pruning;
+  readonly #level: LevelWatch;
   #cancelPoll: (() => void) | undefined;
   #stopping = false;
   #stopped: Promise<void> | undefined;
@@ -89,6 +91,7 @@ export class Coordinator {
       onVerdict: (live, verdict) => this.#verdict(live, verdict),
       onDurable: (live) => this.#durable(live),
     });
+    this.#level = new LevelWatch(store, notify);
     this.#pruning = new Pruning(store.journal, clock, tuning, notify);
     this.#mailbox = new Mailbox({
       journal: store.journal,
@@ -126,6 +129,7 @@ export class Coordinator {
   }
 
   async begin(): Promise<void> {
+    this.#level.look();
     await this.#ownership.start();
     await this.#recovery.sweep();
     this.#pollLater();
@@ -365,6 +369,7 @@ export class Coordinator {
       this.#sweep();
       this.#mailbox.read();
       this.#pruning.tick();
+      this.#level.look();
       this.#pollLater();
     });
   }

@@ -13,6 +13,10 @@ export type Notice =
   | { readonly kind: "session-lost" }
   | { readonly kind: "session-back" }
   | { readonly kind: "node-fenced"; readonly incarnation: string }
+  /** No standby since then: what is accepted survives a crash, but not the loss of the primary. */
+  | { readonly kind: "durability-degraded"; readonly since: string; readonly detail: string }
+  /** The declared level holds again: from the next commit on also for what was written below it. */
+  | { readonly kind: "durability-restored"; readonly since: string }
   | { readonly kind: "store"; readonly error: string }
   | { readonly kind: "participant-paused"; readonly participant: string; readonly pauseMs: number }
   | { readonly kind: "message-parked"; readonly subscription: string; readonly id: string; readonly topic: string; readonly key: string; readonly state: "parked" | "skipped"; readonly error: string }

@@ -34,6 +34,8 @@ export interface StoreHealth {
   /** `stalled`: a commit waits for its standby, new work is refused. `down`: no connection, reconnecting. */
   readonly state: "up" | "stalled" | "down";
   readonly detail?: string;
+  /** Below its declared durability since then, in Unix milliseconds: what is accepted meanwhile survives less than was asked for. */
+  readonly degradedSinceMs?: number;
 }
 
 /** What a header says about its transaction; derived from the protocol's state by the runtime, stored so that SQL can select by it. */

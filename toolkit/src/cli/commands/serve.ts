@@ -43,7 +43,7 @@ export const command: Command = {
   --secret-file FILE   signs the calls to participants, who know it too; or TRIPACT_SECRET
   --allow-host H:PORT  a host that plans may call, "name:port" or "name:*"; again for each. Default: this machine only
   --name NAME          what list and show call this node (default: the host's name)
-  --on-standby-lost stop|degrade  declare durability "replicated": the store has a synchronous standby
+  --on-standby-lost stop|degrade  declare durability "replicated": the store has a synchronous standby; without one, stop or go on below it
   --wait-for-store-ms N  wait this long for a store that is down at start
 
 Token and secret have at least 16 characters and no default: openssl rand -hex 32 > token. GET /openapi.json describes the API.

@@ -25,6 +25,14 @@ async function replicated(onStandbyLost: "stop" | "degrade"): Promise<Store> {
   return store;
 }
 
+async function refuses(store: Store, message: RegExp): Promise<void> {
+  try {
+    await assert.rejects(store.connect(), { code: "durability-refused", message });
+  } finally {
+    await store.close();
+  }
+}
+
 async function until(what: string, reached: () => boolean | Promise<boolean>): Promise<void> {
   const deadlineMs = performance.now() + 30_000;
   while (performance.now() < deadlineMs) {
@@ -141,8 +149,60 @@ test("note 16: `replicated` without a synchronous standby is refused at start, w
   await until("the standby is back in its role", standbyStreams);
 });
 
+test("note 16: `degrade` starts without a standby, says since when, and goes up to the level by itself when one appears; `stop` refuses", async () => {
+  await client.query("create table level (level text)");
+  await client.query("create function note_level() returns trigger language plpgsql as $$ begin insert into level values (current_setting('synchronous_commit')); return new; end $$");
+  await client.query("create trigger note_level after insert on tripact.transaction for each row execute function note_level()");
+  const levels = async (): Promise<readonly unknown[]> => (await client.query<{ level: string }>("select level from level")).rows.map(({ level }) => level);
+  await pair.standby.stop("immediate");
+  await until("the standby is gone", async () => !(await standbyStreams()));
+  await refuses(postgresStore({ url, durability: { replicated: { onStandbyLost: "stop" } } }), /No synchronous standby is streaming.*Needed: one in state sync or quorum.*degrade/);
+
+  const fromMs = Date.now();
+  const store = await replicated("degrade");
+  const { state, degradedSinceMs = 0, detail } = store.health();
+  assert.equal(state, "up");
+  assert.ok(degradedSinceMs >= fromMs && degradedSinceMs <= Date.now());
+  assert.match(detail ?? "", new RegExp(`^Since ${new Date(degradedSinceMs).toISOString()} commits are durable on the primary only\\. .*Needed:`));
+  assert.deepEqual(await write(store, randomUUID(), [startOf()]), ["applied"]);
+  assert.deepEqual(await levels(), ["local"]);
+
+  await pair.standby.start();
+  await until("the level", () => store.health().degradedSinceMs === undefined);
+  assert.ok(await standbyStreams());
+  assert.deepEqual(store.health(), { state: "up" });
+  assert.deepEqual(await write(store, randomUUID(), [startOf()]), ["applied"]);
+  assert.deepEqual(await levels(), ["local", "on"]);
+  await store.close();
+  await client.query("drop trigger note_level on tripact.transaction");
+});
+
+test("`degrade` is refused to a role that cannot see the standby: it would call a healthy pair degraded for ever", async () => {
+  await client.query("create role blind login password 'p'");
+  await client.query("grant usage on schema tripact to blind");
+  await client.query("grant select on all tables in schema tripact to blind");
+  const blind = new URL(url);
+  blind.username = "blind";
+  blind.password = "p";
+  await client.query("grant execute on function pg_control_system() to blind");
+  await refuses(postgresStore({ url: blind.href, durability: { replicated: { onStandbyLost: "degrade" } } }), /Needed: grant pg_monitor/);
+});
+
 test("a standby takes no writes and is refused as such", async () => {
   const store = postgresStore({ url: pair.standby.url() });
   await assert.rejects(store.connect(), { code: "store-unreachable", message: /standby/ });
+  await store.close();
+});
+
+/** The last one: the first primary is gone afterwards. */
+test("note 16: after a failover `degrade` starts at the promoted server, which has no standby and no name for one", async () => {
+  await pair.promote();
+  const promoted = pair.standby.url();
+  await refuses(postgresStore({ url: promoted, durability: { replicated: { onStandbyLost: "stop" } } }), /synchronous_standby_names is empty.*degrade/);
+  const store = postgresStore({ url: promoted, durability: { replicated: { onStandbyLost: "degrade" } } });
+  await store.connect();
+  assert.equal(await store.membership.join({ incarnation: randomUUID(), name: "after the failover", runs: [] }), true);
+  await started(store);
+  assert.match(store.health().detail ?? "", /primary only.*synchronous_standby_names/);
   await store.close();
 });

@@ -8,13 +8,24 @@ import type { Session } from "./session.ts";
 
 /**
  * `strict` survives crash and restart. `replicated` also survives the loss of the primary: every commit waits for a synchronous standby.
- * When that vanishes, `stop` refuses new work until it is back; `degrade` goes on at `strict` and says so in `health()`.
+ * When that vanishes, or is not there at the start, `stop` refuses (new work until it is back, or the start); `degrade` goes on at
+ * `strict`, says so in `health()`, and returns to the level by itself when a standby appears.
  */
 export type DurabilityLevel = "strict" | { readonly replicated: { readonly onStandbyLost: "stop" | "degrade" } };
+
+type Row = Readonly<Record<string, unknown>>;
 
 const LOOK_EVERY_MS = 1_000;
 /** A standby that merely reconnects is away for a moment. */
 const LOOKS_BEFORE_DEGRADING = 2;
+
+/** What is wrong with the server. */
+interface Trouble {
+  /** With a setting, or a right of ours: nobody may go on with that. */
+  readonly setting?: string;
+  /** No synchronous standby. */
+  readonly standby?: string;
+}
 
 /** Holds the server to the declared level: refuses at start, watches afterwards, and settles what was in doubt. */
 export class Durability {
@@ -23,6 +34,8 @@ export class Durability {
   #broken: string | undefined;
   #looksWithoutStandby = 0;
   #degraded = false;
+  #withoutStandbySinceMs = 0;
+  #missing = "";
   #waitsForStandby = false;
   #stop: AbortController | undefined;
   #looking: Promise<void> = Promise.resolve();
@@ -47,8 +60,14 @@ export class Durability {
 
   /** Throws `durability-refused`, with the setting's name and the value it needs. */
   async check(session: Session): Promise<void> {
-    const broken = await this.#look(session);
-    if (broken !== undefined) throw new TripactError("durability-refused", broken, { where: this.#place });
+    const { setting, standby } = await this.#look(session);
+    if (setting === undefined && (standby === undefined || this.#mayDegrade)) {
+      // Whoever starts after a failover finds no standby, and nothing in flight that one might still confirm.
+      this.#note(standby, LOOKS_BEFORE_DEGRADING);
+      return;
+    }
+    const hint = setting === undefined ? { hint: `Or declare onStandbyLost: "degrade", which starts without one.` } : {};
+    throw new TripactError("durability-refused", setting ?? standby ?? "", { where: this.#place, ...hint });
   }
 
   refuseWhileStandbyIsLost(): void {
@@ -67,7 +86,9 @@ export class Durability {
   health(): StoreHealth {
     if (this.#broken !== undefined) return { state: "stalled", detail: this.#broken };
     if (this.#waitsForStandby) return { state: "stalled", detail: "A commit waits for its standby." };
-    return this.#degraded ? { state: "up", detail: "No synchronous standby: commits are durable on the primary only." } : { state: "up" };
+    if (!this.#degraded) return { state: "up" };
+    const sinceMs = this.#withoutStandbySinceMs;
+    return { state: "up", degradedSinceMs: sinceMs, detail: `Since ${new Date(sinceMs).toISOString()} commits are durable on the primary only. ${this.#missing}` };
   }
 
   /** Looks on a connection that never waits for a standby itself. */
@@ -95,10 +116,20 @@ export class Durability {
     }
   }
 
-  async #judge(broken: string | undefined, session: Session, watched: readonly Connection[]): Promise<void> {
-    const mayDegrade = this.#level !== "strict" && this.#level.replicated.onStandbyLost === "degrade";
-    this.#degraded = mayDegrade && this.#looksWithoutStandby >= LOOKS_BEFORE_DEGRADING;
-    this.#broken = mayDegrade && this.#looksWithoutStandby > 0 ? undefined : broken;
+  get #mayDegrade(): boolean {
+    return this.#level !== "strict" && this.#level.replicated.onStandbyLost === "degrade";
+  }
+
+  #note(standby: string | undefined, looks: number): void {
+    if (standby !== undefined && this.#looksWithoutStandby === 0) this.#withoutStandbySinceMs = Date.now();
+    this.#missing = standby ?? "";
+    this.#looksWithoutStandby = standby === undefined ? 0 : this.#looksWithoutStandby + looks;
+    this.#degraded = this.#mayDegrade && this.#looksWithoutStandby >= LOOKS_BEFORE_DEGRADING;
+  }
+
+  async #judge({ setting, standby }: Trouble, session: Session, watched: readonly Connection[]): Promise<void> {
+    this.#note(standby, 1);
+    this.#broken = setting ?? (this.#mayDegrade ? undefined : standby);
     const pids = watched.flatMap((connection) => connection.backends).map(({ pid }) => pid);
     // A cancelled wait has committed locally; its client hears a warning, and settles the write by its flush id.
     const { rows } = await session.query({
@@ -109,8 +140,7 @@ export class Durability {
     this.#waitsForStandby = rows.length > 0 && !this.#degraded;
   }
 
-  /** What is wrong now, if anything. */
-  async #look(session: Session): Promise<string | undefined> {
+  async #look(session: Session): Promise<Trouble> {
     const { rows } = await session.query({
       reads: true,
       text: `
@@ -120,14 +150,26 @@ select current_setting('fsync') as fsync, current_setting('full_page_writes') as
        (select count(*) from pg_stat_replication where sync_state is null)::int as hidden`,
     });
     const row = rows[0] ?? {};
+    const setting = this.#settingIn(row);
+    const standby = this.#level === "strict" ? undefined : missingStandbyIn(row);
+    return { ...(setting === undefined ? {} : { setting }), ...(standby === undefined ? {} : { standby }) };
+  }
+
+  #settingIn(row: Row): string | undefined {
     if (textIn(row, "fsync") !== "on") return "The server runs with fsync = off: a crash loses what it has acknowledged. Needed: fsync = on.";
     if (textIn(row, "full_page_writes") !== "on") return "The server runs with full_page_writes = off: a crash may tear a page. Needed: full_page_writes = on.";
-    if (this.#level === "strict") return undefined;
-    const hasStandby = textIn(row, "standby_names") !== "" && Number(row["synchronous"]) > 0;
-    this.#looksWithoutStandby = hasStandby ? 0 : this.#looksWithoutStandby + 1;
-    if (hasStandby) return undefined;
-    if (textIn(row, "standby_names") === "") return "synchronous_standby_names is empty: no commit waits for a standby. Needed: the name of a standby.";
-    if (Number(row["hidden"]) > 0) return "This role may not see the state of standbys. Needed: grant pg_monitor to it.";
-    return "No synchronous standby is streaming (pg_stat_replication). Needed: one in state sync or quorum.";
+    if (this.#level !== "strict" && isHidden(row)) return "This role may not see the state of standbys. Needed: grant pg_monitor to it.";
+    return undefined;
   }
+}
+
+/** There are standbys, and this role cannot tell what they are: it would take a healthy pair for a broken one. */
+function isHidden(row: Row): boolean {
+  return textIn(row, "standby_names") !== "" && Number(row["synchronous"]) === 0 && Number(row["hidden"]) > 0;
+}
+
+function missingStandbyIn(row: Row): string | undefined {
+  if (textIn(row, "standby_names") === "") return "synchronous_standby_names is empty: no commit waits for a standby. Needed: the name of a standby.";
+  if (Number(row["synchronous"]) > 0 || isHidden(row)) return undefined;
+  return "No synchronous standby is streaming (pg_stat_replication). Needed: one in state sync or quorum.";
 }
