@@ -37,9 +37,11 @@ export class Bulkhead {
     }
   }
 
+  /** `unused` is said within `go`: whoever called that admits the next one, or the stack would grow with the queue. */
   leave(participant: string, end: "answered" | "unknown" | "unused"): void {
     const lane = this.#lane(participant);
     lane.inFlight -= 1;
+    if (end === "unused") return;
     if (end === "answered") {
       lane.unknownInARow = 0;
       lane.pausedUntilMs = 0;
