@@ -1,5 +1,5 @@
 import type { ParseArgsOptionsConfig } from "node:util";
-import { textOf } from "../protocol/errors.ts";
+import { textOf, TripactError } from "../protocol/errors.ts";
 import type { JournalRecord, Store } from "../stores/store.ts";
 import { placeOf, sqlStateOf } from "../stores/postgres/outcome.ts";
 import { postgresStore, type PostgresStoreOptions } from "../stores/postgres/store.ts";
@@ -37,9 +37,10 @@ export async function withStore<T>(args: Args, io: Io, work: (store: Store) => P
 
 /** Postgres says what it denies, but neither where nor to whom. */
 export function withRights(error: unknown, url: string): unknown {
-  if (sqlStateOf(error) !== "42501") return error;
+  const told = error instanceof TripactError ? error.cause : error;
+  if (sqlStateOf(told) !== "42501") return error;
   const hint = "The role in the URL has to be the one that ran `npx tripact migrate`, or be granted its rights; to migrate it needs create on the database.";
-  return new CommandError(EXIT.unfit, `${textOf(error)} [${placeOf(url)}] ${hint}`);
+  return new CommandError(EXIT.unfit, `${textOf(told)} [${placeOf(url)}] ${hint}`);
 }
 
 export async function recordOf(store: Store, gid: string): Promise<JournalRecord> {

@@ -1,7 +1,7 @@
 /**
  * The coordinator of one node: owns the transactions that it drives, lets new ones in, and answers for those that others drive.
  */
-import { ConflictingGid, NeverStarted, Overloaded, textOf, TripactError } from "../protocol/errors.ts";
+import { NeverStarted, Overloaded, textOf, TripactError } from "../protocol/errors.ts";
 import type { JournalRecord, Store, Topic, Verdict } from "../stores/store.ts";
 import { Bulkhead } from "./calls/bulkhead.ts";
 import type { Clock } from "./clock.ts";
@@ -13,7 +13,7 @@ import { LevelWatch } from "./journal/level.ts";
 import { Mailbox } from "./journal/mailbox.ts";
 import { Pruning } from "./journal/pruning.ts";
 import type { Letter } from "./letters.ts";
-import { Live, type Identity } from "./live.ts";
+import { Live, refuseConflict, type Identity } from "./live.ts";
 import type { Notify } from "./notices.ts";
 import type { Tuning } from "./options.ts";
 import { outcomeOf, type TransactionOutcome } from "./outcome.ts";
@@ -166,7 +166,7 @@ export class Coordinator {
       await this.#compareStored(identity);
       return { attached: true };
     }
-    if (running !== undefined) compare(running.identity, identity);
+    if (running !== undefined) refuseConflict(running.identity, identity);
     return { attached: running !== undefined };
   }
 
@@ -383,7 +383,7 @@ export class Coordinator {
     const [record] = await this.#parts.store.journal.read([identity.gid]);
     if (record === undefined) throw new TripactError("store-unknown", "The gid is taken, but cannot be read yet.", { where: identity.gid, hint: "Start again with the same gid." });
     if (record.summary.status === "never-started") throw new NeverStarted(identity.gid);
-    compare(record, identity);
+    refuseConflict(record, identity);
   }
 
   #watch(gid: string, until: Until): Promise<TransactionOutcome | "elsewhere"> {
@@ -397,9 +397,3 @@ export class Coordinator {
 
 /** Internal: the gid is taken in the journal; compare and attach. */
 class Attach extends Error {}
-
-/** The same promise again is no conflict; another one under the same gid is. A newer version of the same definition may attach. */
-function compare(first: { readonly gid: string; readonly definition: string; readonly inputHash: string }, second: Identity): void {
-  if (first.definition !== second.definition) throw new ConflictingGid(second.gid, "definition");
-  if (first.inputHash !== second.inputHash) throw new ConflictingGid(second.gid, "input");
-}

@@ -1,3 +1,4 @@
+import { ConflictingGid } from "../protocol/errors.ts";
 import type { Json } from "../protocol/json.ts";
 import type { Op } from "../protocol/outcome.ts";
 import { evolve } from "../protocol/evolve.ts";
@@ -145,4 +146,10 @@ export function messagesOf(state: Transaction): readonly OutboxMessage[] {
     payload: JSON.stringify(message.payload),
     headers: JSON.stringify(message.headers),
   }));
+}
+
+/** The same promise again is no conflict; another one under the same gid is. A newer version of the same definition may attach. */
+export function refuseConflict(first: { readonly gid: string; readonly definition: string; readonly inputHash: string }, second: Identity): void {
+  if (first.definition !== second.definition) throw new ConflictingGid(second.gid, "definition");
+  if (first.inputHash !== second.inputHash) throw new ConflictingGid(second.gid, "input");
 }
