@@ -1,5 +1,7 @@
 import type { EntryWrite, OutboxMessage, StartWrite, Verdict, Write, WriteBatch } from "../store.ts";
-import { bareArray, storable, textArray, textIn } from "./rows.ts";
+import { binaryArray, storable, textArray, textIn } from "./rows.ts";
+import type { ElementType, ElementValue } from "./rows.ts";
+import type { PgResult } from "./driver.ts";
 import type { Session, Statement } from "./session.ts";
 
 type Row = Readonly<Record<string, unknown>>;
@@ -22,11 +24,31 @@ export const pinnedPlans: readonly string[] = [
  * joining them back by gid is quadratic in the batch once hash joins are forbidden. Rows are locked in gid order.
  */
 export function writeStatement(batch: WriteBatch): Statement {
+  const [only] = batch.writes;
+  if (batch.writes.length === 1 && only !== undefined && only.messages.length === 0) return writeAlone(batch, only);
   const entries = batch.writes.filter((write) => write.kind === "entry");
   const starts = batch.writes.filter((write) => write.kind === "start");
   const sends = batch.writes.some(({ messages }) => messages.length > 0);
-  const columns = [...(entries.length > 0 ? entryColumns(entries) : []), ...(starts.length > 0 ? startColumns(starts) : [])];
-  return { ...shapeOf(entries.length > 0, starts.length > 0, sends), values: [batch.owner, batch.flushId, ...columns] };
+  const values: unknown[] = [batch.owner, batch.flushId];
+  if (entries.length > 0) for (const { type, of } of sends ? sendingEntryColumns : entryColumns) values.push(binaryArray(type, entries.map(of)));
+  if (starts.length > 0) for (const { type, of } of sends ? sendingStartColumns : startColumns) values.push(binaryArray(type, starts.map(of)));
+  return { ...shapeOf(entries.length > 0, starts.length > 0, sends), values };
+}
+
+/**
+ * A write that is alone, as on an idle node, needs neither arrays nor a list that is unnested: 0.22 ms instead of 0.26, where a plain
+ * insert takes 0.16. Same fence, same chain.
+ */
+function writeAlone({ owner, flushId }: WriteBatch, write: Write): Statement {
+  return write.kind === "entry"
+    ? { ...entryAlone, values: [owner, flushId, ...entryColumns.map(({ of }) => of(write))] }
+    : { ...startAlone, values: [owner, flushId, ...startColumns.map(({ of }) => of(write))] };
+}
+
+/** How many writes of a `writeStatement` were applied. */
+export function appliedBy({ rows, rowCount }: PgResult): number {
+  // A write alone returns nothing: it is applied if its last insert is.
+  return Number(rows[0]?.["applied"] ?? rowCount);
 }
 
 type Shape = Required<Pick<Statement, "name" | "text">>;
@@ -38,9 +60,10 @@ function shapeOf(hasEntries: boolean, hasStarts: boolean, sends: boolean): Shape
   const name = ["tripact_write", hasEntries ? "entries" : "", hasStarts ? "starts" : "", sends ? "messages" : ""].filter((part) => part !== "").join("_");
   const known = shapes.get(name);
   if (known !== undefined) return known;
+  const [entries, starts] = sends ? [sendingEntryColumns, sendingStartColumns] : [entryColumns, startColumns];
   const parts = [
-    ...(hasEntries ? [entriesPart(FIRST_COLUMN)] : []),
-    ...(hasStarts ? [startsPart(FIRST_COLUMN + (hasEntries ? entryTypes.length : 0))] : []),
+    ...(hasEntries ? [entriesPart(entries)] : []),
+    ...(hasStarts ? [startsPart(starts, FIRST_COLUMN + (hasEntries ? entries.length : 0))] : []),
     ...(sends ? [messagesPart(hasEntries, hasStarts)] : []),
   ];
   const applied = [...(hasEntries ? ["(select count(*) from u)"] : []), ...(hasStarts ? ["(select count(*) from s)"] : [])];
@@ -52,43 +75,112 @@ function shapeOf(hasEntries: boolean, hasStarts: boolean, sends: boolean): Shape
 /** `$1` is the owner, `$2` the flush. */
 const FIRST_COLUMN = 3;
 
-const entryTypes = ["text", "bigint", "int", "text", "text", "bool", "text", "bool", "text", "int", "bool", "text"];
-const startTypes = ["text", "text", "text", "text", "text", "text", "text", "bool", "text", "bool", "text", "text"];
-
-function unnest(types: readonly string[], first: number): string {
-  return `unnest(${types.map((type, index) => `$${first + index}::${type}[]`).join(", ")})`;
+/** One value of every write: an array in a batch, a parameter by itself in a write alone. */
+interface Column<W> {
+  readonly name: string;
+  readonly type: ElementType;
+  readonly of: (write: W) => ElementValue;
 }
 
-function entriesPart(first: number): string {
+const summaryColumns: readonly Column<Write>[] = [
+  { name: "status", type: "text", of: ({ summary }) => summary.status },
+  { name: "ended", type: "bool", of: ({ summary }) => summary.ended },
+  { name: "parked", type: "text", of: ({ summary: { parked } }) => (parked === undefined ? undefined : storable(parked)) },
+  { name: "late", type: "bool", of: ({ summary }) => summary.late },
+  { name: "outcome", type: "text", of: ({ summary }) => summary.outcome },
+];
+
+const entryColumns: readonly Column<EntryWrite>[] = [
+  { name: "gid", type: "text", of: ({ gid }) => gid },
+  { name: "epoch", type: "bigint", of: ({ epoch }) => epoch },
+  { name: "seq", type: "int", of: ({ seq }) => seq },
+  { name: "entry", type: "text", of: ({ entry }) => entry },
+  ...summaryColumns,
+  { name: "mail_seen", type: "int", of: ({ mailSeen }) => mailSeen },
+  { name: "mail_guard", type: "bool", of: ({ mailGuard }) => mailGuard },
+];
+
+const startColumns: readonly Column<StartWrite>[] = [
+  { name: "gid", type: "text", of: ({ gid }) => gid },
+  { name: "definition", type: "text", of: ({ definition }) => definition },
+  { name: "version", type: "text", of: ({ version }) => version },
+  { name: "input_hash", type: "text", of: ({ inputHash }) => inputHash },
+  { name: "input", type: "text", of: ({ input }) => input },
+  { name: "opening", type: "text", of: ({ entry }) => entry },
+  ...summaryColumns,
+];
+
+const messagesColumn: Column<Write> = { name: "messages", type: "text", of: ({ messages }) => messagesText(messages) };
+const sendingEntryColumns = [...entryColumns, messagesColumn];
+const sendingStartColumns = [...startColumns, messagesColumn];
+
+/** The batch as a list of rows: `w (gid, epoch, …)`. */
+function unnest(columns: readonly Column<never>[], first: number, alias: string): string {
+  return `unnest(${columns.map(({ type }, index) => `$${first + index}::${type}[]`).join(", ")})
+    as ${alias} (${columns.map(({ name }) => name).join(", ")})`;
+}
+
+/** The one row that there is: the name of a column becomes its parameter. */
+function parameters(columns: readonly Column<never>[]): (name: string) => string {
+  return (name) => {
+    const index = columns.findIndex((column) => column.name === name);
+    return `$${FIRST_COLUMN + index}::${columns[index]?.type}`;
+  };
+}
+
+/** What an entry does to the header, and under which precondition; `w` says where its values come from. */
+function headerUpdate(w: (name: string) => string, from: string): string {
+  return `
+  update tripact.transaction t
+     set seq = ${w("seq")}, flush_id = $2, status = ${w("status")}, parked = ${w("parked")}, late = ${w("late")}, outcome = ${w("outcome")}, mail_seen = ${w("mail_seen")},
+         updated_at = clock_timestamp(), ended_at = case when ${w("ended")} then clock_timestamp() end ${from}
+   where t.gid = ${w("gid")} and t.owner is not distinct from $1 and t.epoch = ${w("epoch")} and t.seq = ${w("seq")} - 1 and num_nulls(t.ended_at) = 1
+     and (not ${w("mail_guard")} or t.mail <= ${w("mail_seen")})`;
+}
+
+function headerInsert(from: string): string {
+  return `
+  insert into tripact.transaction (gid, definition, version, input_hash, input, opening, opening_owner, owner, epoch, seq, flush_id, status, parked, late, outcome, ended_at)
+  select gid, definition, version, input_hash, input, opening, $1, $1, 1, 1, $2, status, parked, late, outcome, case when ended then clock_timestamp() end from ${from}
+  on conflict (gid) do nothing`;
+}
+
+function entriesPart(columns: readonly Column<EntryWrite>[]): string {
+  const messages = columns === sendingEntryColumns ? ", w.messages" : "";
   return `
 w as (
-  select * from ${unnest(entryTypes, first)}
-    as w (gid, epoch, seq, entry, status, ended, parked, late, outcome, mail_seen, mail_guard, messages)
-), u as (
-  update tripact.transaction t
-     set seq = w.seq, flush_id = $2, status = w.status, parked = w.parked, late = w.late, outcome = w.outcome, mail_seen = w.mail_seen,
-         updated_at = clock_timestamp(), ended_at = case when w.ended then clock_timestamp() end
-    from w
-   where t.gid = w.gid and t.owner is not distinct from $1 and t.epoch = w.epoch and t.seq = w.seq - 1 and num_nulls(t.ended_at) = 1
-     and (not w.mail_guard or t.mail <= w.mail_seen)
-  returning t.gid, w.seq, w.epoch, w.entry, w.messages
+  select * from ${unnest(columns, FIRST_COLUMN, "w")}
+), u as (${headerUpdate((name) => `w.${name}`, "from w")}
+  returning t.gid, w.seq, w.epoch, w.entry${messages}
 ), written as (
   insert into tripact.entry (gid, seq, epoch, owner, entry) select gid, seq, epoch, $1, entry from u
 )`;
 }
 
-function startsPart(first: number): string {
+function startsPart(columns: readonly Column<StartWrite>[], first: number): string {
   return `
 n as (
-  select * from ${unnest(startTypes, first)}
-    as n (gid, definition, version, input_hash, input, opening, status, ended, parked, late, outcome, messages)
-), s as (
-  insert into tripact.transaction (gid, definition, version, input_hash, input, opening, opening_owner, owner, epoch, seq, flush_id, status, parked, late, outcome, ended_at)
-  select gid, definition, version, input_hash, input, opening, $1, $1, 1, 1, $2, status, parked, late, outcome, case when ended then clock_timestamp() end from n
-  on conflict (gid) do nothing
+  select * from ${unnest(columns, first, "n")}
+), s as (${headerInsert("n")}
   returning gid
 )`;
 }
+
+const entryAlone: Shape = (() => {
+  const w = parameters(entryColumns);
+  return {
+    name: "tripact_write_entry",
+    text: `with u as (${headerUpdate(w, "")}
+  returning t.gid
+)
+insert into tripact.entry (gid, seq, epoch, owner, entry) select gid, ${w("seq")}, ${w("epoch")}, $1, ${w("entry")} from u`,
+  };
+})();
+
+const startAlone: Shape = (() => {
+  const n = parameters(startColumns);
+  return { name: "tripact_write_start", text: headerInsert(`(select ${startColumns.map(({ name }) => `${n(name)} as ${name}`).join(", ")}) n`) };
+})();
 
 /** An insert returns nothing of its input, so the messages of starts are looked up again: they are few. */
 function messagesPart(hasEntries: boolean, hasStarts: boolean): string {
@@ -133,46 +225,6 @@ function verdictOf(write: Write, header: Row | undefined): Verdict {
       if (!isMine || Number(header["epoch"]) !== write.epoch) return "fenced";
       return isApplied && header["seq"] === write.seq ? "applied" : "reload";
   }
-}
-
-function entryColumns(entries: readonly EntryWrite[]): readonly string[] {
-  return [
-    textArray(entries.map(({ gid }) => gid)),
-    bareArray(entries.map(({ epoch }) => epoch)),
-    bareArray(entries.map(({ seq }) => seq)),
-    textArray(entries.map(({ entry }) => entry)),
-    ...summaryColumns(entries),
-    bareArray(entries.map(({ mailSeen }) => mailSeen)),
-    bareArray(entries.map(({ mailGuard }) => mailGuard)),
-    messagesColumn(entries),
-  ];
-}
-
-function startColumns(starts: readonly StartWrite[]): readonly string[] {
-  return [
-    textArray(starts.map(({ gid }) => gid)),
-    textArray(starts.map(({ definition }) => definition)),
-    textArray(starts.map(({ version }) => version)),
-    textArray(starts.map(({ inputHash }) => inputHash)),
-    textArray(starts.map(({ input }) => input)),
-    textArray(starts.map(({ entry }) => entry)),
-    ...summaryColumns(starts),
-    messagesColumn(starts),
-  ];
-}
-
-function summaryColumns(writes: readonly Write[]): readonly string[] {
-  return [
-    textArray(writes.map(({ summary }) => summary.status)),
-    bareArray(writes.map(({ summary }) => summary.ended)),
-    textArray(writes.map(({ summary: { parked } }) => (parked === undefined ? undefined : storable(parked)))),
-    bareArray(writes.map(({ summary }) => summary.late)),
-    textArray(writes.map(({ summary }) => summary.outcome)),
-  ];
-}
-
-function messagesColumn(writes: readonly Write[]): string {
-  return textArray(writes.map(({ messages }) => messagesText(messages)));
 }
 
 /** JSON text of all messages of one write, or undefined when there are none. */

@@ -2,7 +2,7 @@ import { TripactError } from "../../protocol/errors.ts";
 import type { Claim, Counts, Journal, JournalHeader, JournalRecord, ListQuery, Mail, PostVerdict, Verdict, WriteBatch } from "../store.ts";
 import type { Connection } from "./connection.ts";
 import type { Durability } from "./durability.ts";
-import { verdicts, writeStatement } from "./flush.ts";
+import { appliedBy, verdicts, writeStatement } from "./flush.ts";
 import { sqlStateOf } from "./outcome.ts";
 import { bareArray, headerColumns, headerOf, mailOf, recordOf, textArray, textIn } from "./rows.ts";
 import type { Session, Statement } from "./session.ts";
@@ -36,8 +36,8 @@ export class PostgresJournal implements Journal {
     if (batch.writes.length === 0) return [];
     this.#durability.refuseWhileStandbyIsLost();
     return this.#connections.flush.exclusive(async (session) => {
-      const { rows } = await session.query(writeStatement(batch));
-      if (Number(rows[0]?.["applied"]) === batch.writes.length) return batch.writes.map(() => "applied");
+      const result = await session.query(writeStatement(batch));
+      if (appliedBy(result) === batch.writes.length) return batch.writes.map(() => "applied");
       await this.#durability.settle(session);
       return verdicts(session, batch);
     });

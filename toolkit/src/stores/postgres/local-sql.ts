@@ -4,7 +4,7 @@ import type { EntryWrite, LocalSql, StartWrite, Verdict, WriteBatch } from "../s
 import type { SqlExecutor } from "../sql.ts";
 import type { Connection } from "./connection.ts";
 import type { Durability } from "./durability.ts";
-import { messagesText, verdicts, writeStatement } from "./flush.ts";
+import { appliedBy, messagesText, verdicts, writeStatement } from "./flush.ts";
 import { sqlStateOf, outcomeOf } from "./outcome.ts";
 import { storable } from "./rows.ts";
 import type { Session } from "./session.ts";
@@ -53,8 +53,7 @@ export class PostgresLocalSql implements LocalSql {
         const { flushId, write } = seal(result);
         await this.#checkBeforeSeal(session, mark);
         const batch: WriteBatch = { owner, flushId, writes: [write] };
-        const { rows } = await session.query(writeStatement(batch));
-        if (Number(rows[0]?.["applied"]) === 1) {
+        if (appliedBy(await session.query(writeStatement(batch))) === 1) {
           await commit(session);
           return { verdict: "applied", result };
         }
