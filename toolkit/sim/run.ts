@@ -104,6 +104,8 @@ class Simulation {
       nodeName: machine.name,
       // Most of a quiet second would be probes; a coarser watch finds the same deaths a little later.
       probeEveryMs: 200,
+      // Two flushes side by side, which otherwise takes a hundred transactions.
+      overlapFrom: 2,
       onNotice: (notice) => this.#world.log(`${machine.name} ${JSON.stringify(notice)}`),
     }).then(
       (tripact) => {

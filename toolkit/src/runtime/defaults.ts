@@ -30,8 +30,12 @@ export const DEFAULTS = {
   openMax: 20_000,
   /** Rows in one flush: beyond some hundreds a statement gains nothing and delays its first row. */
   batchMax: 1_000,
-  /** One flush at a time makes the largest groups: what gets ready meanwhile shares the next commit. More is for measuring that. */
-  flushesMax: 1,
+  /**
+   * A second flush is made up and queued while the first is out, but only one of so many rows: at 500 in flight Node and the database
+   * then work at the same time (× 1.2), at 50 two half flushes cost more than a full one (a flush costs 0.27 ms before its first row).
+   */
+  flushesMax: 2,
+  overlapFrom: 100,
   /** A takeover is claimed in slices, so that no claim locks the journal for long. */
   claimSlice: 500,
   /** Retry hint in `overloaded`. */

@@ -180,6 +180,37 @@ function batches(stores: () => Stores): void {
     assert.deepEqual(verdicts, ["applied", "applied", "exists", "fenced", "never-started"]);
   });
 
+  it("says and does the same with a write alone as with one in company", async () => {
+    const { store } = stores();
+    const parked: Summary = { status: "committing", ended: false, late: true, parked: "no answer", outcome: '{"result":1}' };
+    for (const company of [false, true]) {
+      const { owner, gid } = await started(store);
+      const { gid: friend } = await started(store, owner);
+      let friendSeq = 1;
+      const flush = async (one: Write): Promise<Verdict | undefined> => {
+        const writes = company ? [one, entryOf(friend, (friendSeq += 1)), startOf()] : [one];
+        const inOrder = writes.toSorted((a, b) => (a.gid < b.gid ? -1 : 1));
+        const verdicts = await write(store, owner, inOrder);
+        assert.ok(verdicts.every((verdict, index) => inOrder[index] === one || verdict === "applied"), "nobody suffers for another");
+        return verdicts[inOrder.indexOf(one)];
+      };
+      await store.journal.post(gid, "{}");
+      const said = [
+        await flush(entryOf(gid, 2, { mailGuard: true })),
+        await flush(entryOf(gid, 3)),
+        await flush(entryOf(gid, 2, { epoch: 2 })),
+        await flush(startOf({ gid })),
+        await flush(entryOf(gid, 2, { entry: "[2]", mailGuard: true, mailSeen: 1, summary: parked })),
+        await flush(entryOf(gid, 3, { entry: "[3]", mailSeen: 1, summary: endedSummary })),
+        await flush(entryOf(gid, 4)),
+      ];
+      assert.deepEqual(said, ["reload", "reload", "fenced", "exists", "applied", "applied", "reload"], company ? "in company" : "alone");
+      const record = await readOne(store, gid);
+      assert.deepEqual([record.seq, record.mailSeen, record.summary], [3, 1, endedSummary]);
+      assert.deepEqual(record.entries.slice(1).map((journaled) => [journaled.seq, journaled.epoch, journaled.owner, journaled.entry]), [[2, 1, owner, "[2]"], [3, 1, owner, "[3]"]]);
+    }
+  });
+
   it("takes a thousand writes at once", async () => {
     const { store } = stores();
     const owner = randomUUID();

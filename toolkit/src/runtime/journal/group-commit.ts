@@ -13,8 +13,9 @@ export interface CommitSink {
 }
 
 /**
- * Group commit: every transition that gets ready while a flush is in flight goes in the next one, as one statement. One flush at a
- * time (`flushesMax`). A flush whose fate is unknown is written again, the same batch under the same flush id, until the journal answers.
+ * Group commit: every transition that gets ready while a flush is in flight goes in the next one, as one statement. A second flush
+ * (`flushesMax`) is begun beside one that is out only where it is large (`overlapFrom`); no transaction is in two of them. A flush whose
+ * fate is unknown is written again, the same batch under the same flush id, until the journal answers.
  */
 export class GroupCommit {
   readonly #journal: Journal;
@@ -26,6 +27,7 @@ export class GroupCommit {
   readonly #notify: Notify;
   readonly #dirty = new Set<Live>();
   #running = 0;
+  #rowsInFlight = 0;
   #stopped = false;
 
   constructor(parts: { journal: Journal; owner: () => string; mayWrite: () => boolean; clock: Clock; tuning: Tuning; sink: CommitSink; notify: Notify }) {
@@ -54,6 +56,7 @@ export class GroupCommit {
   /** Starts a flush in a turn of its own, so that what is asked for in this turn goes along. */
   kick(): void {
     if (this.#running >= this.#tuning.flushesMax || this.#stopped || this.#dirty.size === 0) return;
+    if (this.#running > 0 && this.#dirty.size < this.#worthAnother) return;
     this.#running += 1;
     this.#clock.turn(() => {
       this.#loop().catch((error: unknown) => this.#notify({ kind: "bug", where: "group commit", error: textOf(error) }));
@@ -67,14 +70,15 @@ export class GroupCommit {
   async #loop(): Promise<void> {
     try {
       for (let batch = this.#take(); batch.length > 0; batch = this.#take()) {
-        await this.#flush(batch);
+        this.#rowsInFlight += batch.length;
+        await this.#flush(batch).finally(() => (this.#rowsInFlight -= batch.length));
         await this.#reactions();
       }
     } finally {
       this.#running -= 1;
     }
-    // Some wait for their flow's reaction, which comes within this turn.
-    if (this.#dirty.size > 0 && this.#mayWrite()) this.#clock.turn(() => this.kick());
+    // Some wait for their flow's reaction, which comes within this turn. Another loop that is out will come by itself.
+    if (this.#running === 0 && this.#dirty.size > 0 && this.#mayWrite()) this.#clock.turn(() => this.kick());
   }
 
   /**
@@ -85,17 +89,29 @@ export class GroupCommit {
     return new Promise((resolve) => this.#clock.turn(() => this.#clock.turn(resolve)));
   }
 
+  /** Rows that make a flush of their own worth it while another one is out. */
+  get #worthAnother(): number {
+    return Math.min(this.#tuning.batchMax, this.#tuning.overlapFrom);
+  }
+
+  /** Half of what is under way where there is enough for two flushes: while the database writes one, this process makes up the other. */
+  get #share(): number {
+    const rows = this.#dirty.size + this.#rowsInFlight;
+    const enough = this.#tuning.flushesMax > 1 && rows >= 2 * this.#worthAnother;
+    return enough ? Math.ceil(rows / 2) : rows;
+  }
+
   #take(): Live[] {
     const batch: Live[] = [];
     if (this.#stopped || !this.#mayWrite()) return batch;
+    const rowsMax = Math.min(this.#tuning.batchMax, this.#share);
     for (const live of this.#dirty) {
       if (live.gone || !live.dirty) this.#dirty.delete(live);
-      else if (!live.held && !live.flying && live.driver?.settling !== true) {
-        this.#dirty.delete(live);
-        batch.push(live);
-        if (batch.length >= this.#tuning.batchMax) break;
-      }
+      else if (!live.held && !live.flying && live.driver?.settling !== true && batch.push(live) >= rowsMax) break;
     }
+    // Few go with the flush that is out when it comes back: that loop finds them.
+    if (this.#running > 1 && batch.length < this.#worthAnother) return [];
+    for (const live of batch) this.#dirty.delete(live);
     // All writers lock rows in gid order, so that no two of them can deadlock.
     return batch.sort((a, b) => (a.gid < b.gid ? -1 : a.gid > b.gid ? 1 : 0));
   }

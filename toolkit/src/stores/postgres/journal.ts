@@ -35,8 +35,10 @@ export class PostgresJournal implements Journal {
   async write(batch: WriteBatch): Promise<readonly Verdict[]> {
     if (batch.writes.length === 0) return [];
     this.#durability.refuseWhileStandbyIsLost();
+    // Made up before its turn comes, while the flush before it is still out.
+    const statement = writeStatement(batch);
     return this.#connections.flush.exclusive(async (session) => {
-      const result = await session.query(writeStatement(batch));
+      const result = await session.query(statement);
       if (appliedBy(result) === batch.writes.length) return batch.writes.map(() => "applied");
       await this.#durability.settle(session);
       return verdicts(session, batch);
