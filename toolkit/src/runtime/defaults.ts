@@ -30,6 +30,8 @@ export const DEFAULTS = {
   openMax: 20_000,
   /** Rows in one flush: beyond some hundreds a statement gains nothing and delays its first row. */
   batchMax: 1_000,
+  /** Characters in one statement, well below what a server or a string can hold; a row that is larger goes alone. */
+  batchBytesMax: 16_777_216,
   /**
    * A second flush is made up and queued while the first is out, but only one of so many rows: at 500 in flight Node and the database
    * then work at the same time (× 1.2), at 50 two half flushes cost more than a full one (a flush costs 0.27 ms before its first row).

@@ -9,7 +9,7 @@ export type Tuning = Omit<Widen<typeof DEFAULTS>, "retry"> & { readonly retry: R
 export type TuningOptions = Partial<Omit<Tuning, "retry" | "retention">> & { readonly retry?: Partial<RetryPolicy>; readonly retention?: Partial<Retention> };
 
 /** What is counted: whole, and at least one. */
-const COUNTS = ["batchMax", "flushesMax", "overlapFrom", "claimSlice", "participantLimit", "breakerAfter", "pruneBatch", "forgetBatch"] as const;
+const COUNTS = ["batchMax", "batchBytesMax", "flushesMax", "overlapFrom", "claimSlice", "participantLimit", "breakerAfter", "pruneBatch", "forgetBatch"] as const;
 
 /** Fills in the defaults and refuses what cannot work: unknown names, negative or non-finite numbers, a lease shorter than its beats, short retention. */
 export function tune(options: TuningOptions = {}): Tuning {

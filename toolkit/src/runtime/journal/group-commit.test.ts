@@ -93,3 +93,45 @@ test("what cannot go yet, because its flush is out, keeps nobody busy", async ()
   assert.ok(turnsTaken - before <= all.length, `${turnsTaken - before} turns for nothing`);
   commits.stop();
 });
+
+/** A journal that throws what nobody foresaw for one of its transactions. */
+function brokenFor(gid: string): { readonly journal: Journal; readonly written: string[] } {
+  const written: string[] = [];
+  const write = (batch: WriteBatch): Promise<readonly Verdict[]> => {
+    if (batch.writes.some((it) => it.gid === gid)) return Promise.reject(new RangeError("nobody foresaw this"));
+    written.push(...batch.writes.map((it) => it.gid));
+    return Promise.resolve(batch.writes.map(() => "applied"));
+  };
+  return { journal: { write } satisfies Partial<Journal> as unknown as Journal, written };
+}
+
+test("an error that nobody foresaw ends no flush: its transaction is found by halving, the others are written", async () => {
+  const { journal, written } = brokenFor("gid-0003");
+  const poisoned: string[] = [];
+  const notices: string[] = [];
+  const sink = { verdict: () => undefined, poisoned: (live: Live) => poisoned.push(live.gid) };
+  const commits = new GroupCommit({ journal, owner: () => "us", mayWrite: () => true, clock: systemClock, tuning: tune(), sink, notify: ({ kind }) => notices.push(kind) });
+  for (const live of lives(8)) commits.enqueue(live);
+  for (let n = 0; n < 10; n += 1) await turns();
+  assert.deepEqual(poisoned, ["gid-0003"]);
+  assert.equal(written.length, 7);
+  assert.ok(notices.every((kind) => kind === "bug") && notices.length > 0);
+  commits.stop();
+});
+
+test("a flush holds no more than batchBytesMax, and a row that is larger goes alone", async () => {
+  const { journal, out } = slowJournal();
+  const commits = commitsOn(journal, { batchBytesMax: 10_000 });
+  for (const [n, live] of lives(7).entries()) {
+    const large = new Live({ ...live.identity, input: "x".repeat(n === 3 ? 30_000 : 3_000) });
+    large.apply({ kind: "started" }, 0);
+    commits.enqueue(large);
+  }
+  for (let n = 0; n < 4; n += 1) {
+    await turns();
+    out[n]?.answer();
+  }
+  await turns();
+  assert.deepEqual(out.map(({ batch }) => batch.writes.map(({ gid }) => gid.slice(-1)).join("")), ["012", "3", "456"]);
+  commits.stop();
+});
