@@ -15,8 +15,10 @@ export interface DeliveryParts {
   readonly onRoom: () => void;
 }
 
-/** After this many calls that failed as a whole, messages go one by one: one of them may be what breaks the others. */
-const WHOLE_FAILURES_MAX = 2;
+const USUAL_OF = 20;
+const SLOW_FACTOR = 4;
+/** Calls that hang may grow to this many times the workers. */
+const SLOW_WORKERS_FACTOR = 4;
 
 /**
  * The workers of one subscription: bounded calls of the sink, each within `lockMs`. Tells a message that cannot be delivered from a receiver that is down: while
@@ -24,11 +26,14 @@ const WHOLE_FAILURES_MAX = 2;
  */
 export class Delivery {
   readonly #parts: DeliveryParts;
-  readonly #running = new Set<AbortController>();
+  readonly #running = new Map<AbortController, number>();
+  /** How long a call usually takes: a moving average. */
+  #usualMs = 0;
   #retrying = 0;
   readonly #waiting: (() => void)[] = [];
   #unknownInARow = 0;
-  #wholeFailures = 0;
+  /** The last batch failed as a whole: until something is done, messages go one by one, for one of them may be what broke the others. */
+  #oneByOne = false;
   #pausedUntilMs = 0;
   #cancelPause: (() => void) | undefined;
 
@@ -40,6 +45,11 @@ export class Delivery {
     return this.#running.size;
   }
 
+  /** A call that takes longer than this stands out: it holds up others, and is no measure of the receiver. */
+  get slowMs(): number {
+    return Math.max(this.#parts.plan.slowMs, SLOW_FACTOR * this.#usualMs);
+  }
+
   /** How many messages a first delivery may take now; 0: none. */
   room(batchMax: number): number {
     return this.#isFree() ? this.batch(batchMax) : 0;
@@ -47,7 +57,7 @@ export class Delivery {
 
   /** How many messages may go together. */
   batch(batchMax: number): number {
-    return this.#isDown() || this.#wholeFailures >= WHOLE_FAILURES_MAX ? 1 : batchMax;
+    return this.#isDown() || this.#oneByOne ? 1 : batchMax;
   }
 
   /** Calls the sink; `then` gets a receipt a message, or undefined: not delivered, for no fault of theirs. */
@@ -72,7 +82,7 @@ export class Delivery {
 
   /** What is under way is called off; nobody waits for its answers. */
   forget(): void {
-    for (const controller of this.#running) controller.abort();
+    for (const controller of this.#running.keys()) controller.abort();
     this.#running.clear();
     this.#cancelPause?.();
     this.#pausedUntilMs = 0;
@@ -83,16 +93,26 @@ export class Delivery {
     return this.#unknownInARow >= this.#parts.plan.breakerAfter;
   }
 
+  /** Calls that stand out do not take the place of others, up to a bound. */
   #isFree(): boolean {
-    if (this.#pausedUntilMs > this.#parts.clock.nowMs()) return false;
-    return this.#running.size < (this.#isDown() ? 1 : this.#parts.plan.workers);
+    const { plan, clock } = this.#parts;
+    const nowMs = clock.nowMs();
+    if (this.#pausedUntilMs > nowMs) return false;
+    if (this.#isDown()) return this.#running.size < 1;
+    if (this.#running.size < plan.workers) return true;
+    let slow = 0;
+    for (const sinceMs of this.#running.values()) if (nowMs - sinceMs > this.slowMs) slow += 1;
+    return this.#running.size - slow < plan.workers && this.#running.size < SLOW_WORKERS_FACTOR * plan.workers;
   }
 
   async #call(messages: readonly LoggedMessage[], attempts: number): Promise<readonly Receipt[] | undefined> {
+    const { clock } = this.#parts;
     const controller = new AbortController();
-    this.#running.add(controller);
+    const sinceMs = clock.nowMs();
+    this.#running.set(controller, sinceMs);
     try {
       const receipts = await this.#within(messages, attempts, controller);
+      this.#usualMs += (clock.nowMs() - sinceMs - this.#usualMs) / USUAL_OF;
       return this.#heard(messages, receipts) ? receipts : undefined;
     } finally {
       this.#running.delete(controller);
@@ -129,12 +149,12 @@ export class Delivery {
     if (receipts.some(({ kind }) => kind !== "unknown") || messages.length === 0) {
       if (this.#isDown()) notify({ kind: "subscription-resumed", subscription: plan.name });
       this.#unknownInARow = 0;
-      this.#wholeFailures = 0;
+      this.#oneByOne = false;
       return true;
     }
     const wasDown = this.#isDown();
     this.#unknownInARow += 1;
-    if (messages.length > 1) this.#wholeFailures += 1;
+    if (messages.length > 1) this.#oneByOne = true;
     if (!this.#isDown()) return messages.length === 1;
     const [first] = receipts;
     if (!wasDown) notify({ kind: "subscription-paused", subscription: plan.name, error: first?.kind === "unknown" ? clipped(first.error) : "" });

@@ -197,6 +197,21 @@ test("a delivery that hangs does not hold up other keys; its message is tried ag
     assert.deepEqual(of("slow"), [1, 2, 3, 4, 5, 6].map((n) => `slow:${n}`));
   }));
 
+test("deliveries that hang take neither the workers nor the queue from the others: they leave for the retry table", () =>
+  scene({ lockMs: 600, workers: 2, queueSize: 8 }, async ({ subscription, told, relay, say, of }) => {
+    let hangs = true;
+    told.answer = ({ key }) => (hangs && key.startsWith("slow") ? new Promise(() => undefined) : { kind: "done" });
+    await say("slow1:1", "fast:0");
+    await eventually(() => told.tries.get("slow1:1") === 1, "it hangs");
+    await say("slow2:1", "slow3:1", "slow4:1");
+    for (let n = 1; n < 20; n += 1) await say(`fast:${n}`);
+    await eventually(() => of("fast").length === 20, "the others are delivered");
+    await eventually(async () => (await relay.desk.list({ subscription, limit: 9 })).length > 0, "those that hang are in the retry table");
+    hangs = false;
+    await eventually(() => [1, 2, 3, 4].every((n) => of(`slow${n}`).length === 1), "and delivered in the end");
+    await eventually(async () => (await relay.desk.list({ subscription, limit: 9 })).length === 0, "nothing is left over");
+  }));
+
 test("while the receiver is down nothing is copied beyond the first few, and no attempts are spent", () =>
   scene({ breakerAfter: 3, breakerPauseMs: 50 }, async ({ subscription, told, relay, notices, say, of }) => {
     let down = true;

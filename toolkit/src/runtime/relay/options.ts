@@ -17,7 +17,7 @@ export const SUBSCRIPTION_DEFAULTS = {
   exhausted: "late",
   /** Order first: what follows on a key mostly rests on what came before. */
   onPark: "hold",
-  /** A delivery that takes longer than this leaves the log for the retry table, so that other keys need not wait for it. */
+  /** A delivery that takes longer than this, and four times as long as usual, stands out: its worker is replaced, and when the queue is full it leaves the log for the retry table, so that other keys need not wait for it. */
   slowMs: 250,
   /** This many unknown ends in a row, and the receiver as a whole gets a pause: nothing is copied, no attempts are spent. */
   breakerAfter: 20,

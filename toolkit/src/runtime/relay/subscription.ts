@@ -290,7 +290,10 @@ export class Subscription {
     }
   }
 
-  #detachSlow(slowMs = this.#parts.plan.slowMs): void {
+  /** What stands out leaves the log when others wait for it: those that cannot be read, or a relay that should have the lane. */
+  #detachSlow(slowMs = this.#delivery.slowMs): void {
+    const { plan } = this.#parts;
+    if (slowMs > 0 && this.#leaving.size === 0 && this.#pipeline.open < plan.queueSize) return this.#dispatch();
     const slow = this.#pipeline.detach(this.#parts.clock.nowMs() - slowMs);
     if (slow.length === 0) return;
     this.#retries.detached(slow);
