@@ -10,7 +10,7 @@ export interface DeliveryParts {
   readonly source: string;
   readonly clock: Clock;
   readonly notify: Notify;
-  readonly mayDeliver: () => boolean;
+  readonly mayRetry: () => boolean;
   /** A worker is free, or a pause is over. */
   readonly onRoom: () => void;
 }
@@ -30,7 +30,10 @@ export class Delivery {
   /** How long a call usually takes: a moving average. */
   #usualMs = 0;
   #retrying = 0;
+  /** Retries that wait for a worker. */
   readonly #waiting: (() => void)[] = [];
+  /** Counts how often all was called off. */
+  #life = 0;
   #unknownInARow = 0;
   /** The last batch failed as a whole: until something is done, messages go one by one, for one of them may be what broke the others. */
   #oneByOne = false;
@@ -57,7 +60,7 @@ export class Delivery {
 
   /** How many messages may go together. */
   batch(batchMax: number): number {
-    return this.#isDown() || this.#oneByOne ? 1 : batchMax;
+    return this.isDown || this.#oneByOne ? 1 : batchMax;
   }
 
   /** Calls the sink; `then` gets a receipt a message, or undefined: not delivered, for no fault of theirs. */
@@ -67,10 +70,10 @@ export class Delivery {
 
   /** Calls the sink for messages of the retry table, when there is a worker: half of them at most. */
   async again(messages: readonly LoggedMessage[], attempts: number): Promise<readonly Receipt[] | undefined> {
-    const { workers } = this.#parts.plan;
-    if (!this.#isFree() || this.#retrying >= Math.max(1, Math.floor(workers / 2))) {
+    const life = this.#life;
+    while (!this.#mayRetryNow()) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
-      if (!this.#isFree() || !this.#parts.mayDeliver()) return undefined;
+      if (life !== this.#life || !this.#parts.mayRetry()) return undefined;
     }
     this.#retrying += 1;
     try {
@@ -82,15 +85,21 @@ export class Delivery {
 
   /** What is under way is called off; nobody waits for its answers. */
   forget(): void {
+    this.#life += 1;
     for (const controller of this.#running.keys()) controller.abort();
     this.#running.clear();
     this.#cancelPause?.();
     this.#pausedUntilMs = 0;
-    this.#wakeWaiting();
+    for (const resume of this.#waiting.splice(0)) resume();
   }
 
-  #isDown(): boolean {
+  /** Nothing but unknown ends for a while: it is asked now and then only. */
+  get isDown(): boolean {
     return this.#unknownInARow >= this.#parts.plan.breakerAfter;
+  }
+
+  #mayRetryNow(): boolean {
+    return this.#isFree() && this.#retrying < Math.max(1, Math.floor(this.#parts.plan.workers / 2));
   }
 
   /** Calls that stand out do not take the place of others, up to a bound. */
@@ -98,7 +107,7 @@ export class Delivery {
     const { plan, clock } = this.#parts;
     const nowMs = clock.nowMs();
     if (this.#pausedUntilMs > nowMs) return false;
-    if (this.#isDown()) return this.#running.size < 1;
+    if (this.isDown) return this.#running.size < 1;
     if (this.#running.size < plan.workers) return true;
     let slow = 0;
     for (const sinceMs of this.#running.values()) if (nowMs - sinceMs > this.slowMs) slow += 1;
@@ -147,15 +156,15 @@ export class Delivery {
   #heard(messages: readonly LoggedMessage[], receipts: readonly Receipt[]): boolean {
     const { plan, clock, notify } = this.#parts;
     if (receipts.some(({ kind }) => kind !== "unknown") || messages.length === 0) {
-      if (this.#isDown()) notify({ kind: "subscription-resumed", subscription: plan.name });
+      if (this.isDown) notify({ kind: "subscription-resumed", subscription: plan.name });
       this.#unknownInARow = 0;
       this.#oneByOne = false;
       return true;
     }
-    const wasDown = this.#isDown();
+    const wasDown = this.isDown;
     this.#unknownInARow += 1;
     if (messages.length > 1) this.#oneByOne = true;
-    if (!this.#isDown()) return messages.length === 1;
+    if (!this.isDown) return messages.length === 1;
     const [first] = receipts;
     if (!wasDown) notify({ kind: "subscription-paused", subscription: plan.name, error: first?.kind === "unknown" ? clipped(first.error) : "" });
     this.#pausedUntilMs = clock.nowMs() + plan.breakerPauseMs;
@@ -164,14 +173,15 @@ export class Delivery {
     return false;
   }
 
-  #free(): void {
-    this.#wakeWaiting();
-    // In a turn of its own: first whoever waited for a worker.
-    this.#parts.clock.turn(this.#parts.onRoom);
+  /** Time alone makes room too: calls that began to stand out. */
+  look(): void {
+    this.#free();
   }
 
-  #wakeWaiting(): void {
-    for (const resume of this.#waiting.splice(0)) resume();
+  #free(): void {
+    this.#waiting.shift()?.();
+    // In a turn of its own: first whoever waited for a worker.
+    this.#parts.clock.turn(this.#parts.onRoom);
   }
 }
 

@@ -39,6 +39,9 @@ export const RELAY_DEFAULTS = {
   idleSaveMs: 5_000,
   /** A page read at once: beyond this a statement gains nothing and delays its first row. */
   pageMax: 1_000,
+  /** Characters of payload in memory, per subscription; and in one page or delivery. Beyond it, fewer messages at a time. */
+  queueBytesMax: 67_108_864,
+  batchBytesMax: 8_388_608,
   /** Decisions of people, and keys of new lanes, are looked for this often; a wake-up comes sooner. */
   syncEveryMs: 2_000,
   tidyEveryMs: 10_000,

@@ -73,6 +73,7 @@ export class Pipeline {
   readonly #pages: Page[] = [];
   readonly #inFlight = new Map<LoggedMessage, InFlight>();
   #open = 0;
+  #bytes = 0;
 
   /** `ordered`: the sink takes several messages of a key at once. */
   constructor(held: Held, ordered: boolean) {
@@ -85,8 +86,9 @@ export class Pipeline {
     return this.#open;
   }
 
-  get inFlight(): number {
-    return this.#inFlight.size;
+  /** Characters of their payloads. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** Pages that cover this lane and are not settled yet. */
@@ -100,19 +102,27 @@ export class Pipeline {
     for (const message of messages) {
       page.open += 1;
       this.#open += 1;
+      this.#bytes += message.payload.length;
       const name = keyOf(message);
       if (this.#held.has(name)) this.#copy({ message, page }, { message, state: "waiting", attempts: 0 });
       else this.#enqueue(name, { message, page });
     }
   }
 
-  /** The next delivery, at most `limit` messages, by seq. Empty: nothing may go. */
-  next(limit: number, nowMs: number): readonly Flight[] {
+  /** The next delivery, at most `limit` messages and, but for the first, `bytesMax` characters, by seq. Empty: nothing may go. */
+  next(limit: number, bytesMax: number, nowMs: number): readonly Flight[] {
     const flights: InFlight[] = [];
+    let bytes = 0;
     for (const key of this.#ready) {
-      const room = limit - flights.length;
-      if (room <= 0) break;
-      const taken = key.queue.splice(0, this.#ordered ? room : 1);
+      const room = this.#ordered ? limit - flights.length : Math.min(1, limit - flights.length);
+      let fits = 0;
+      for (; fits < room; fits += 1) {
+        const size = key.queue[fits]?.message.payload.length;
+        if (size === undefined || (bytes > 0 && bytes + size > bytesMax)) break;
+        bytes += size;
+      }
+      if (fits === 0) break;
+      const taken = key.queue.splice(0, fits);
       key.inFlight += taken.length;
       this.#ready.delete(key);
       for (const { message, page } of taken) {
@@ -212,9 +222,10 @@ export class Pipeline {
     }
   }
 
-  #settled({ page }: Waiting): void {
+  #settled({ page, message }: Waiting): void {
     page.open -= 1;
     this.#open -= 1;
+    this.#bytes -= message.payload.length;
   }
 
   #land(message: LoggedMessage): InFlight | undefined {

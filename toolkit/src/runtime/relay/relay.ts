@@ -8,6 +8,7 @@ import { Ownership } from "../ownership/ownership.ts";
 import { lanesOf, runsOf } from "./assignment.ts";
 import { planSubscription, tuneRelay, type RelayTuning, type SubscriptionOptions } from "./options.ts";
 import { Subscription } from "./subscription.ts";
+import { Timers } from "./timers.ts";
 
 export interface RelayOptions extends Partial<RelayTuning> {
   /** The outbox to read: `postgresOutboxLog({ url })`. The relay connects it, and closes it when it stops. */
@@ -94,7 +95,7 @@ class RunningRelay implements Relay {
   readonly #ownership: Ownership;
   readonly #subscriptions: ReadonlyMap<string, Subscription>;
   readonly #sinks: ReadonlySet<{ close(): Promise<void> }>;
-  readonly #cancels = new Map<string, () => void>();
+  readonly #timers: Timers;
   #assigning: Promise<void> | undefined;
   #assignAgain = false;
   #stopped: Promise<void> | undefined;
@@ -103,6 +104,7 @@ class RunningRelay implements Relay {
     this.#log = options.log;
     this.desk = options.log.desk;
     this.#clock = options.clock ?? systemClock;
+    this.#timers = new Timers(this.#clock);
     this.#tuning = tuning;
     this.#nodes = nodes;
     this.#notify = options.onNotice ?? (() => undefined);
@@ -145,8 +147,8 @@ class RunningRelay implements Relay {
     await this.#ownership.start();
     this.#log.membership.announce("nodes");
     await this.#assignment();
-    this.#every("assign", this.#nodes.beatEveryMs, () => this.#assign());
-    this.#every("tidy", this.#tuning.tidyEveryMs, () => this.#tidy());
+    this.#timers.every("assign", this.#nodes.beatEveryMs, () => this.#assign());
+    this.#timers.every("tidy", this.#tuning.tidyEveryMs, () => this.#tidy());
   }
 
   ready(): boolean {
@@ -173,7 +175,7 @@ class RunningRelay implements Relay {
   }
 
   async #stop(): Promise<void> {
-    for (const cancel of this.#cancels.values()) cancel();
+    this.#timers.stop();
     const { stopWithinMs } = this.#tuning;
     const quietly = (error: unknown): void => this.#notify({ kind: "store", error: textOf(error) });
     await Promise.all([...this.#subscriptions.values()].map((subscription) => subscription.stop(stopWithinMs).catch(quietly)));
@@ -210,7 +212,11 @@ class RunningRelay implements Relay {
   }
 
   #assign(): void {
-    this.#assignment().catch((error: unknown) => this.#notify({ kind: "store", error: textOf(error) }));
+    this.#assignment().catch((error: unknown) => {
+      if (this.#stopped !== undefined) return;
+      this.#notify({ kind: "store", error: textOf(error) });
+      this.#timers.later("again", this.#tuning.troubleMs, () => this.#assign());
+    });
   }
 
   /** One at a time; a request meanwhile leads to one more. */
@@ -232,16 +238,5 @@ class RunningRelay implements Relay {
 
   #tidy(): void {
     this.#log.messages.tidy(this.#tuning.keepMs).catch((error: unknown) => this.#notify({ kind: "store", error: textOf(error) }));
-  }
-
-  #every(name: string, ms: number, run: () => void): void {
-    this.#cancels.set(
-      name,
-      this.#clock.after(ms, () => {
-        if (this.#stopped !== undefined) return;
-        run();
-        this.#every(name, ms, run);
-      }),
-    );
   }
 }

@@ -9,7 +9,9 @@ import type { RelayTuning, SubscriptionPlan } from "./options.ts";
 import { Pipeline, type Flight } from "./pipeline.ts";
 import { clipped, RetryQueue } from "./retry-queue.ts";
 import { Settling } from "./settling.ts";
+import { Sizing } from "./sizing.ts";
 import { Streams, type Stream } from "./streams.ts";
+import { Timers } from "./timers.ts";
 
 export interface SubscriptionParts {
   readonly plan: SubscriptionPlan;
@@ -43,14 +45,20 @@ export class Subscription {
   #reading = false;
   #settling: Settling;
   #pollMs: number;
-  #cancels = new Map<string, () => void>();
+  readonly #sizing = new Sizing();
+  #toldTooMany = false;
+  readonly #timers: Timers;
+  /** No more is read. */
   #stopping = false;
+  /** No more is delivered. */
+  #drained = false;
   #stopped = false;
 
   constructor(parts: SubscriptionParts) {
     this.#parts = parts;
+    this.#timers = new Timers(parts.clock);
     this.#pollMs = parts.tuning.pollMinMs;
-    this.#delivery = new Delivery({ ...parts, mayDeliver: () => !this.#stopping && parts.mayDeliver(), onRoom: () => this.#dispatch() });
+    this.#delivery = new Delivery({ ...parts, mayRetry: () => !this.#stopping && parts.mayDeliver(), onRoom: () => this.#dispatch() });
     this.#retries = this.#newRetries();
     this.#pipeline = new Pipeline(this.#retries, parts.plan.sink.features.ordered);
     this.#settling = this.#newSettling();
@@ -66,16 +74,15 @@ export class Subscription {
   }
 
   start(): void {
-    this.#every("detach", DETACH_LOOK_MS, () => this.#detachSlow());
-    this.#every("sync", this.#parts.tuning.syncEveryMs, () => this.#sync());
-    this.#every("save", this.#parts.tuning.saveEveryMs, () => this.#collect());
+    this.#timers.every("detach", DETACH_LOOK_MS, () => this.#detachSlow());
+    this.#timers.every("sync", this.#parts.tuning.syncEveryMs, () => this.#sync());
+    this.#timers.every("save", this.#parts.tuning.saveEveryMs, () => this.#collect());
   }
 
   /** There may be something new. */
   wake(): void {
     this.#pollMs = this.#parts.tuning.pollMinMs;
-    this.#cancels.get("poll")?.();
-    this.#cancels.delete("poll");
+    this.#timers.cancel("poll");
     this.#dispatch();
     this.#read();
   }
@@ -128,7 +135,8 @@ export class Subscription {
     const { clock, log, plan, owner } = this.#parts;
     this.#stopping = true;
     const untilMs = clock.nowMs() + withinMs;
-    while ((this.#pipeline.inFlight > 0 || this.#delivery.busy > 0) && clock.nowMs() < untilMs) await this.#pause(5);
+    while ((this.#pipeline.open > 0 || this.#delivery.busy > 0) && !this.#delivery.isDown && clock.nowMs() < untilMs) await this.#pause(5);
+    this.#drained = true;
     this.#detachSlow(0);
     this.#collect();
     while (this.#settling.pending && clock.nowMs() < untilMs) {
@@ -137,7 +145,7 @@ export class Subscription {
     }
     this.#stopped = true;
     this.#life += 1;
-    for (const cancel of this.#cancels.values()) cancel();
+    this.#timers.stop();
     this.#retries.stop();
     this.#settling.stop();
     this.#delivery.forget();
@@ -184,13 +192,14 @@ export class Subscription {
   #read(): void {
     const { plan, tuning } = this.#parts;
     if (this.#reading || this.#stopping || !this.#parts.mayDeliver()) return;
-    const room = plan.queueSize - this.#pipeline.open;
-    if (room <= 0 || this.#retries.size >= plan.heldKeysMax) return;
+    const { open, bytes } = this.#pipeline;
+    const room = Math.min(plan.queueSize - open, this.#sizing.within(tuning.queueBytesMax - bytes));
+    if (room <= 0 || this.#holdsTooMany()) return;
     const streams = this.#streams.readable();
     if (streams.length === 0) return;
     this.#reading = true;
     const life = this.#life;
-    this.#readRound(streams, Math.min(room, tuning.pageMax)).then(
+    this.#readRound(streams, Math.min(room, tuning.pageMax, Math.max(1, this.#sizing.within(tuning.batchBytesMax)))).then(
       (found) => {
         this.#reading = false;
         if (life !== this.#life) return this.#read();
@@ -199,7 +208,7 @@ export class Subscription {
         const again = found > 0 || streams.some(({ more }) => more);
         this.#pollMs = again ? tuning.pollMinMs : Math.min(Math.max(this.#pollMs * 2, 1), tuning.pollMaxMs);
         if (streams.some(({ more }) => more)) this.#read();
-        else this.#later("poll", this.#pollMs, () => this.#read());
+        else this.#timers.later("poll", this.#pollMs, () => this.#read());
       },
       (error: unknown) => {
         this.#reading = false;
@@ -227,6 +236,7 @@ export class Subscription {
       if (life !== this.#life) return 0;
       stream.cursor = page.cursor;
       stream.more = page.more;
+      this.#sizing.saw(page.messages);
       this.#pipeline.admit({ lanes: stream.lanes, cursor: page.cursor, messages: page.messages });
       if (page.messages.length > 0) this.#dispatch();
       if (!page.more) first ??= page.cursor;
@@ -235,6 +245,16 @@ export class Subscription {
     this.#streams.merge();
     this.#stopLanes();
     return found;
+  }
+
+  /** Every other message fails: what waits in the table is enough. */
+  #holdsTooMany(): boolean {
+    const { plan, notify } = this.#parts;
+    const tooMany = this.#retries.size >= plan.heldKeysMax;
+    if (tooMany && !this.#toldTooMany) notify({ kind: "subscription-paused", subscription: plan.name, error: `${plan.heldKeysMax} keys wait in the retry table` });
+    if (!tooMany && this.#toldTooMany) notify({ kind: "subscription-resumed", subscription: plan.name });
+    this.#toldTooMany = tooMany;
+    return tooMany;
   }
 
   #stopLanes(): void {
@@ -259,10 +279,10 @@ export class Subscription {
   #dispatch(): void {
     const { plan, clock, mayDeliver } = this.#parts;
     const { batchMax } = plan.sink.features;
-    while (!this.#stopped && mayDeliver()) {
+    while (!this.#drained && mayDeliver()) {
       const limit = this.#delivery.room(batchMax);
       if (limit === 0) return;
-      const flights = this.#stopping ? [] : this.#pipeline.next(limit, clock.nowMs());
+      const flights = this.#pipeline.next(limit, this.#parts.tuning.batchBytesMax, clock.nowMs());
       if (flights.length === 0) return;
       const life = this.#life;
       const pipeline = this.#pipeline;
@@ -293,7 +313,8 @@ export class Subscription {
   /** What stands out leaves the log when others wait for it: those that cannot be read, or a relay that should have the lane. */
   #detachSlow(slowMs = this.#delivery.slowMs): void {
     const { plan } = this.#parts;
-    if (slowMs > 0 && this.#leaving.size === 0 && this.#pipeline.open < plan.queueSize) return this.#dispatch();
+    this.#delivery.look();
+    if (slowMs > 0 && this.#leaving.size === 0 && this.#pipeline.open < plan.queueSize) return;
     const slow = this.#pipeline.detach(this.#parts.clock.nowMs() - slowMs);
     if (slow.length === 0) return;
     this.#retries.detached(slow);
@@ -365,26 +386,7 @@ export class Subscription {
     if (this.#stopped) return;
     if (error instanceof TripactError && error.code === "cursor-lost") return this.restart();
     notify({ kind: "store", error: clipped(error) });
-    this.#later("poll", tuning.troubleMs, () => this.#read());
-  }
-
-  #every(name: string, ms: number, run: () => void): void {
-    this.#later(name, ms, () => {
-      run();
-      this.#every(name, ms, run);
-    });
-  }
-
-  #later(name: string, ms: number, then: () => void): void {
-    if (this.#stopped) return;
-    this.#cancels.get(name)?.();
-    this.#cancels.set(
-      name,
-      this.#parts.clock.after(ms, () => {
-        this.#cancels.delete(name);
-        then();
-      }),
-    );
+    this.#timers.later("poll", tuning.troubleMs, () => this.#read());
   }
 
   #pause(ms: number): Promise<void> {
