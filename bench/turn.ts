@@ -13,6 +13,8 @@ export interface Contestant {
   runner: URL;
   variant?: string;
   inFlight: number[];
+  /** What else its runner is told. */
+  args?: readonly string[];
   /** Why it cannot run at all, if it cannot. */
   missing?: string | undefined;
 }
@@ -45,6 +47,7 @@ export async function takeTurn(contestant: Contestant, task: TurnTask): Promise<
       `--in-flight=${contestant.inFlight.join(",")}`,
       `--measure-ms=${task.measureMs}`,
       `--variant=${contestant.variant ?? ""}`,
+      ...(contestant.args ?? []),
     ],
     env: { ...process.env, NODE_ENV: "production", TRIPACT_BENCH_URL: task.databaseUrl },
     stdio: ["ignore", "pipe", "pipe"],
