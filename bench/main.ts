@@ -1,6 +1,7 @@
 import { benchJournal } from "./journal/bench.ts";
 import { BadUsage, parseCommand, usage } from "./options.ts";
 import type { BenchCommand } from "./options.ts";
+import { benchOutbox } from "./outbox/bench.ts";
 import { benchPeers } from "./peers/bench.ts";
 import { installPeers, peersAreInstalled } from "./peers/install.ts";
 
@@ -19,6 +20,8 @@ async function main(args: string[]): Promise<void> {
   switch (command.kind) {
     case "journal":
       return benchJournal(command.plan, progress);
+    case "outbox":
+      return benchOutbox(command.plan, progress);
     case "peers":
       return benchPeers(command.plan, progress);
   }

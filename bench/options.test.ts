@@ -24,6 +24,11 @@ test("the peers bench installs what it measures", () => {
   assert.ok(command.kind === "peers" && command.install);
 });
 
+test("the outbox bench has rounds and a time of its own, but no levels", () => {
+  const command = parseCommand(["outbox", "--rounds", "5", "--install"]);
+  assert.ok(command.kind === "outbox" && command.install && command.plan.rounds === 5);
+});
+
 test("nothing, or a call for help, is answered with the usage", () => {
   assert.deepEqual(parseCommand([]), { kind: "help" });
   assert.deepEqual(parseCommand(["journal", "--help"]), { kind: "help" });
@@ -36,6 +41,7 @@ for (const [why, args] of [
   ["a negative time", ["journal", "--seconds=-1"]],
   ["no rounds", ["journal", "--rounds", "0"]],
   ["a level that is no number", ["journal", "--in-flight", "50,many"]],
+  ["a level for the outbox", ["outbox", "--in-flight", "50"]],
   ["an empty level", ["journal", "--in-flight", "50,"]],
 ] as const) {
   test(`${why} is refused`, () => assert.throws(() => parseCommand([...args]), BadUsage));

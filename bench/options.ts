@@ -10,24 +10,26 @@ export interface BenchPlan {
 }
 
 /** What the command line asks for. */
-export type BenchCommand = { kind: "help" } | { kind: "journal" | "peers"; install: boolean; plan: BenchPlan };
+export type BenchCommand = { kind: "help" } | { kind: "journal" | "peers" | "outbox"; install: boolean; plan: BenchPlan };
 
 export class BadUsage extends Error {
   readonly code = "BAD_USAGE";
 }
 
-export const usage = `npm run bench -- journal | peers  [options]
+export const usage = `npm run bench -- journal | outbox | peers  [options]
 
   journal   three-step sagas a second, against a commit per transition, plain commits,
             and DBOS and Restate where they are installed
-  peers     DBOS and Restate alone; installs them first
+  outbox    messages a second and milliseconds from the producer's commit to the consumer's, against
+            graphile-worker and pg-boss where they are installed
+  peers     DBOS and Restate alone; installs all peers first
 
   --json FILE          write the results there as well
-  --in-flight LIST     levels of load                     (default 50,500,2000)
+  --in-flight LIST     levels of load, not for outbox     (default 50,500,2000)
   --seconds N          length of each measurement         (default 4)
   --rounds N           interleaved rounds, medians taken  (default 3)
   --quick              1 s, one round, 50 and 500 in flight: a smoke test, no figures to quote
-  --install            journal: install the peers first
+  --install            install the peers first
 `;
 
 /** Decodes the command line (without node and script). Throws `BadUsage` with the option's name. */
@@ -35,8 +37,9 @@ export function parseCommand(args: string[]): BenchCommand {
   const { values, positionals } = parse(args);
   const [command, ...rest] = positionals;
   if (values.help === true || command === undefined) return { kind: "help" };
-  if (command !== "journal" && command !== "peers") throw new BadUsage(`no such bench: ${command}`);
+  if (command !== "journal" && command !== "peers" && command !== "outbox") throw new BadUsage(`no such bench: ${command}`);
   if (rest.length > 0) throw new BadUsage(`one bench at a time: ${rest.join(" ")}`);
+  if (command === "outbox" && values["in-flight"] !== undefined) throw new BadUsage("--in-flight is not for outbox: its cases have their own load");
   const quick = values.quick === true;
   return {
     kind: command,
