@@ -70,8 +70,8 @@ export function halfLoad(measured: readonly TurnFigures[], contestant: string): 
 }
 
 function figuresText(figures: Readonly<Record<string, number>>): string {
-  const { commitsPerSecond, deliveredPerSecond, backlogHalf, backlogEnd, heldShare, perSecond, p50Ms, p95Ms, p99Ms } = figures;
-  if (p95Ms !== undefined) return `${fixed(perSecond, 0)}/s  p50 ${fixed(p50Ms)} ms  p95 ${fixed(p95Ms)} ms  p99 ${fixed(p99Ms)} ms`;
+  const { commitsPerSecond, deliveredPerSecond, backlogHalf, backlogEnd, heldShare, perSecond, offeredPerSecond, p50Ms, p95Ms, p99Ms } = figures;
+  if (p95Ms !== undefined) return `${fixed(perSecond, 0)} of ${fixed(offeredPerSecond, 0)}/s  p50 ${fixed(p50Ms)} ms  p95 ${fixed(p95Ms)} ms  p99 ${fixed(p99Ms)} ms`;
   const consumed = `${fixed(deliveredPerSecond, 0).padStart(6)} delivered/s  backlog ${fixed(backlogHalf, 0)} then ${fixed(backlogEnd, 0)}, held ${fixed((heldShare ?? 0) * 100, 0)} %`;
   return `${fixed(commitsPerSecond, 0).padStart(6)} commits/s${deliveredPerSecond === 0 ? "" : `  ${consumed}`}`;
 }

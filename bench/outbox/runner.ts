@@ -53,7 +53,7 @@ async function produce(system: OutboxSystem, task: OutboxTask, tally: Tally): Pr
   ]);
   await drained(tally, measured.consumed);
   const { heldShare, ...marks } = await watched;
-  if (measured.load === "open") sayLatencies(tally, marks);
+  if (measured.load === "open") sayLatencies(tally, marks, task.perSecond);
   else sayFigures(ratesBetween({ open: tally.settled(marks.open), half: tally.settled(marks.half), end: tally.settled(marks.end) }, heldShare, connections * measured.batch));
   await compareWithEffects(task, tally);
 }
@@ -109,10 +109,10 @@ function sayFigures(figures: object): void {
   for (const [name, value] of Object.entries(figures)) say({ kind: "figure", name, value });
 }
 
-function sayLatencies(tally: Tally, { open, end }: Marks): void {
+function sayLatencies(tally: Tally, { open, end }: Marks, offeredPerSecond: number): void {
   const { latencies, missing } = tally.latencies(open.atMs, end.atMs);
   if (latencies === null || missing > 0) throw new Error(`${missing} of ${missing + (latencies?.count ?? 0)} messages were not delivered ${DRAIN_MS} ms after the last commit`);
-  sayFigures({ ...latencies, perSecond: latencies.count / ((end.atMs - open.atMs) / 1000) });
+  sayFigures({ ...latencies, perSecond: latencies.count / ((end.atMs - open.atMs) / 1000), offeredPerSecond });
 }
 
 /** A rate is none if the effects are not there: every delivery that was reported, and after a drained turn every message. */

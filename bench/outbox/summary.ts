@@ -21,6 +21,8 @@ export interface OutboxRow {
   heldShare: number | null;
   /** In every round. */
   keptUp: boolean | null;
+  /** Open loop: the rate that was asked for. Where `perSecond` stays behind it, commits alone could not be had that fast. */
+  offeredPerSecond: number | null;
   p50Ms: number | null;
   p95Ms: number | null;
   p99Ms: number | null;
@@ -50,6 +52,7 @@ export function outboxRows(contestants: readonly OutboxContestant[], { byRound, 
         backlogEnd: cases[caseName].consumed ? (over("backlogEnd")?.median ?? null) : null,
         heldShare: over("heldShare")?.median ?? null,
         keptUp: cases[caseName].consumed && keptUp !== null ? keptUp.min === 1 : null,
+        offeredPerSecond: over("offeredPerSecond")?.median ?? null,
         p50Ms: over("p50Ms")?.median ?? null,
         p95Ms: p95Ms?.median ?? null,
         p99Ms: over("p99Ms")?.median ?? null,

@@ -12,7 +12,7 @@ const queue = "handle";
  * workers are woken by notifications besides; with more load these only slow down the producers' commits.
  * `defaults`: one job every two seconds.
  */
-const documented = { batchSize: 200, localConcurrency: 2, pollingIntervalSeconds: 0.5, burstWhenBatchFull: true, transactional: true } as const;
+const documented = { batchSize: 500, localConcurrency: 4, pollingIntervalSeconds: 0.5, burstWhenBatchFull: true, transactional: true } as const;
 
 const notifies = ({ variant, measured }: SystemTask): boolean => variant === "documented" && measured.load === "open";
 
