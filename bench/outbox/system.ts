@@ -28,7 +28,12 @@ export interface Sender {
 }
 
 /** A statement on one connection, prepared there once. */
-export type Query = (text: string, values: readonly unknown[]) => Promise<{ rows: Record<string, unknown>[]; rowCount: number | null }>;
+export type Query = (text: string, values: readonly unknown[]) => Promise<QueryResult>;
+
+export interface QueryResult {
+  readonly rows: readonly Readonly<Record<string, unknown>>[];
+  readonly rowCount: number | null;
+}
 
 /** What is sent: a payload with a number of its own. */
 export interface ShopMessage {
