@@ -26,7 +26,12 @@ async function openBoss({ url, ...task }: SystemTask, consumes: boolean): Promis
   return boss;
 }
 
-const dbOf = (query: Query): Db => ({ executeSql: (text, values) => query(text, values ?? []) });
+const dbOf = (query: Query): Db => ({
+  async executeSql(text, values) {
+    const { rows } = await query(text, values ?? []);
+    return { rows: [...rows] };
+  },
+});
 const queryOf = (db: Db): Query => async (text, values) => {
   const { rows } = await db.executeSql(text, [...values]);
   return { rows, rowCount: null };
