@@ -185,8 +185,10 @@ export class Delivery {
   }
 }
 
-function envelopeOf(message: LoggedMessage, source: string, attempt: number): Envelope {
-  const { id, topic, key, payload, headers, recordedAtMs } = message;
+const NO_HEADERS: Readonly<Record<string, string>> = {};
+
+function envelopeOf({ id, topic, key, payload, headers, recordedAtMs }: LoggedMessage, source: string, attempt: number): Envelope {
+  if (headers === "{}") return { id, source, topic, key, payload, headers: NO_HEADERS, recordedAtMs, attempt };
   const { [ORIGIN]: origin = source, ...own } = JSON.parse(headers) as Record<string, string>;
   return { id, source: origin, topic, key, payload, headers: own, recordedAtMs, attempt };
 }

@@ -30,8 +30,12 @@ export const SUBSCRIPTION_DEFAULTS = {
 
 /** Defaults of a relay as a whole. */
 export const RELAY_DEFAULTS = {
-  /** Empty reads: the next one after this long, doubled up to the other. A wake-up comes sooner. */
+  /**
+   * Empty reads: the next one after `pollMinMs` for `hotMs` after something was found, then after twice as long each time, up to `pollMaxMs`.
+   * A wake-up comes sooner. While it is hot, nobody need be woken: senders tell of their commits no more often than that.
+   */
   pollMinMs: 2,
+  hotMs: 100,
   pollMaxMs: 200,
   /** Cursors are stored this often at most, or with a copy. In between, a crash only means second deliveries. */
   saveEveryMs: 50,

@@ -13,8 +13,8 @@ export interface SettlingParts {
   readonly onCommitted: (copies: readonly Copy[]) => void;
   /** Lanes were somebody else's. */
   readonly onFenced: () => void;
-  /** True: write it again. */
-  readonly onTrouble: (error: unknown) => boolean;
+  /** It is written again, unless this stops us. */
+  readonly onTrouble: (error: unknown) => void;
   readonly onWritten: () => void;
 }
 
@@ -87,7 +87,8 @@ export class Settling {
         else onCommitted(settled.copies);
         return;
       } catch (error) {
-        if (this.#stopped || !onTrouble(error)) return;
+        if (this.#stopped) return;
+        onTrouble(error);
         await new Promise<void>((resolve) => clock.after(tuning.troubleMs, resolve));
       }
     }

@@ -45,6 +45,7 @@ export class Subscription {
   #reading = false;
   #settling: Settling;
   #pollMs: number;
+  #hotUntilMs = 0;
   readonly #sizing = new Sizing();
   #toldTooMany = false;
   readonly #timers: Timers;
@@ -81,10 +82,16 @@ export class Subscription {
 
   /** There may be something new. */
   wake(): void {
-    this.#pollMs = this.#parts.tuning.pollMinMs;
+    this.#heat();
     this.#timers.cancel("poll");
     this.#dispatch();
     this.#read();
+  }
+
+  #heat(): void {
+    const { clock, tuning } = this.#parts;
+    this.#pollMs = tuning.pollMinMs;
+    this.#hotUntilMs = clock.nowMs() + tuning.hotMs;
   }
 
   /** Keys may have been decided on. */
@@ -156,7 +163,6 @@ export class Subscription {
 
   #newRetries(): RetryQueue {
     const { plan, log, clock, owner, tuning, notify } = this.#parts;
-    const life = this.#life;
     return new RetryQueue({
       subscription: plan.name,
       owner,
@@ -166,14 +172,10 @@ export class Subscription {
       troubleMs: tuning.troubleMs,
       deliver: (messages, attempts) => this.#delivery.again(messages, attempts),
       judge: (message, attempts, receipt) => this.#judge(message, attempts, receipt),
-      onFenced: () => this.#ifSame(life, () => this.restart()),
-      onTrouble: (error) => this.#ifSame(life, () => notify({ kind: "store", error: clipped(error) })),
-      onFreed: () => this.#ifSame(life, () => this.#resumeLanes()),
+      onFenced: () => this.restart(),
+      onTrouble: (error) => notify({ kind: "store", error: clipped(error) }),
+      onFreed: () => this.#resumeLanes(),
     });
-  }
-
-  #ifSame(life: number, then: () => void): void {
-    if (life === this.#life) then();
   }
 
   #judge(message: LoggedMessage, attempts: number, receipt: Receipt): AfterTry {
@@ -206,7 +208,8 @@ export class Subscription {
         this.#dispatch();
         if (found === 0) this.#collect();
         const again = found > 0 || streams.some(({ more }) => more);
-        this.#pollMs = again ? tuning.pollMinMs : Math.min(Math.max(this.#pollMs * 2, 1), tuning.pollMaxMs);
+        if (again) this.#heat();
+        else if (this.#parts.clock.nowMs() > this.#hotUntilMs) this.#pollMs = Math.min(Math.max(this.#pollMs * 2, 1), tuning.pollMaxMs);
         if (streams.some(({ more }) => more)) this.#read();
         else this.#timers.later("poll", this.#pollMs, () => this.#read());
       },
@@ -332,7 +335,6 @@ export class Subscription {
 
   #newSettling(): Settling {
     const { plan, log, owner, clock, tuning } = this.#parts;
-    const life = this.#life;
     return new Settling({
       subscription: plan.name,
       log,
@@ -340,12 +342,9 @@ export class Subscription {
       clock,
       tuning,
       onCommitted: (copies) => this.#retries.committed(copies, (attempts, topic) => this.#delayOf(attempts, topic)),
-      onFenced: () => this.#ifSame(life, () => this.restart()),
-      onTrouble: (error) => {
-        this.#ifSame(life, () => this.#trouble(error));
-        return life === this.#life;
-      },
-      onWritten: () => this.#ifSame(life, () => this.#letGo()),
+      onFenced: () => this.restart(),
+      onTrouble: (error) => this.#trouble(error),
+      onWritten: () => this.#letGo(),
     });
   }
 
@@ -376,8 +375,12 @@ export class Subscription {
     if (lanes.length === 0 || this.#stopping) return;
     const life = this.#life;
     log.retries.held({ subscription: plan.name, lanes, limit: plan.heldKeysMax }).then(
-      (held) => this.#ifSame(life, () => this.#retries.load(held)),
-      (error: unknown) => this.#ifSame(life, () => this.#trouble(error)),
+      (held) => {
+        if (life === this.#life) this.#retries.load(held);
+      },
+      (error: unknown) => {
+        if (life === this.#life) this.#trouble(error);
+      },
     );
   }
 

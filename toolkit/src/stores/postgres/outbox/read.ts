@@ -6,7 +6,7 @@ import { cursorOf, positionOf, snapshotOf, type Position } from "./cursor.ts";
 type Row = Readonly<Record<string, unknown>>;
 
 /** Columns that `messageOf` reads, of a row `o` of log or retry table. */
-export const messageColumns = `o.seq::text, o.id::text, o.lane, o.topic, o.key, o.payload, o.headers, (extract(epoch from o.recorded_at) * 1000)::bigint::text as recorded_at_ms`;
+export const messageColumns = `o.seq::text, o.id::text, o.lane, o.topic, o.key, o.payload, o.headers, date_part('epoch', o.recorded_at) * 1000 as recorded_at_ms`;
 
 /** The log's statistics are always out of date, and its partitions come and go: the one right way is by index. */
 export const pinnedReads: readonly string[] = ["set enable_seqscan = off", "set plan_cache_mode = force_generic_plan", "set jit = off", "set max_parallel_workers_per_gather = 0"];
@@ -116,6 +116,6 @@ export function messageOf(row: Row): LoggedMessage {
     key: textIn(row, "key"),
     payload: textIn(row, "payload"),
     headers: textIn(row, "headers"),
-    recordedAtMs: Number(row["recorded_at_ms"]),
+    recordedAtMs: Math.round(Number(row["recorded_at_ms"])),
   };
 }
