@@ -21,18 +21,21 @@ export async function guarded<T>(db: SqlExecutor, what: string, body: () => Prom
   });
 }
 
-/** Throws `barrier-misuse` if another guarded call is under way on `db`: which of the two would a refusal roll back? */
-export async function alone<T>(db: SqlExecutor, what: string, body: () => Promise<T>): Promise<T> {
-  if (busy.has(db)) throw misuse(`${what} was called inside another such call on the same connection`, "Call one after the other.");
-  busy.add(db);
+const busy = new WeakSet<SqlExecutor>();
+
+/**
+ * Throws `barrier-misuse` if another guarded call is under way on `db`: which of the two would a refusal roll back? `among`: the calls
+ * that must not meet, here those of barrier and inbox.
+ */
+export async function alone<T>(db: SqlExecutor, what: string, body: () => Promise<T>, among: WeakSet<SqlExecutor> = busy): Promise<T> {
+  if (among.has(db)) throw misuse(`${what} was called inside another such call on the same connection`, "Call one after the other.");
+  among.add(db);
   try {
     return await body();
   } finally {
-    busy.delete(db);
+    among.delete(db);
   }
 }
-
-const busy = new WeakSet<SqlExecutor>();
 
 /**
  * Above read committed a statement does not see what was committed while it waited for a duplicate: the answer would be from the

@@ -2,10 +2,11 @@ import { readFile } from "node:fs/promises";
 import type { SqlExecutor } from "../stores/sql.ts";
 import { guarded } from "./guard.ts";
 
-const migrations = ["0001-barrier", "0002-inbox"] as const;
+const migrations = ["0001-barrier", "0002-inbox", "0003-choreography"] as const;
 
 /**
- * Creates or brings up to date the tables of barrier and inbox (`tripact.barrier`, `tripact.inbox`) in a participant's own database.
+ * Creates or brings up to date the tables of barrier, inbox and choreographed sagas (`tripact.barrier`, `tripact.inbox`,
+ * `tripact.choreography`) in a participant's own database.
  * `db` is an open transaction of its own: `await pgTransactions(pool)(migrateBarrier)`. Safe to repeat, and for two at once: the
  * second waits for the first, at most 10 s. Lives beside a store's tables in the same schema without touching them.
  * @returns the names of the migrations that were applied now.

@@ -107,7 +107,7 @@ test("ids are UUIDv7: their time leads, the rest is random", () => {
 });
 
 test("the store's tables and the participant's share a database", async () => {
-  assert.deepEqual(await open(migrateBarrier), ["0001-barrier", "0002-inbox"]);
+  assert.deepEqual(await open(migrateBarrier), ["0001-barrier", "0002-inbox", "0003-choreography"]);
   assert.deepEqual(await migrate(database.url), []);
 });
 

@@ -89,7 +89,7 @@ export interface Recorded {
   readonly isolation: string;
 }
 
-export async function recordedOf(db: SqlExecutor, call: CheckedCall): Promise<Recorded> {
+export async function recordedOf(db: SqlExecutor, call: Pick<CheckedCall, "gid" | "branch">): Promise<Recorded> {
   const { rows } = await db.execute(
     `select isolation, phase, op, state, fingerprint, result, code, details
      from current_setting('transaction_isolation') as isolation
