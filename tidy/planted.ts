@@ -54,6 +54,13 @@ const imports: readonly Planted[] = [
     importing("toolkit/src/flow/tcc.ts", "../transports/http/client.ts"),
   ),
   breaks(
+    "a choreography knows neither coordinator nor adapter",
+    importing("toolkit/src/choreography/initiator.ts", "../runtime/coordinator.ts"),
+    importing("toolkit/src/choreography/tracker.ts", "../admin/timeline.ts"),
+    importing("toolkit/src/choreography/participant.ts", "../brokers/memory/broker.ts"),
+    importing("toolkit/src/choreography/rows.ts", "../stores/postgres/store.ts"),
+  ),
+  breaks(
     "the toolkit stands alone",
     importing("toolkit/src/index.ts", "../../flash-sale/src/index.ts"),
     importing("toolkit/src/cli/main.ts", "../../../lab/src/index.ts"),

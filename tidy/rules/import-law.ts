@@ -66,6 +66,13 @@ const laws: readonly Law[] = [
       (under("toolkit/src/stores")(target) && target !== "toolkit/src/stores/sql.ts") || adapterOf(target) !== undefined,
   },
   {
+    name: "a choreography knows neither coordinator nor adapter",
+    because: "its services have no coordinator, and whatever carries the events and runs the SQL is the caller's",
+    binds: shipped(under("toolkit/src/choreography")),
+    forbids: (found) =>
+      under("toolkit/src/runtime", "toolkit/src/flow", "toolkit/src/admin")(found.target) || adapterOf(found.target) !== undefined,
+  },
+  {
     name: "the toolkit stands alone",
     because: "it is published without the rest of the workspace",
     binds: shipped(under("toolkit/src")),
