@@ -77,8 +77,13 @@ export interface Tripact {
   outcome(gid: string, expired: { readonly expiredBranch: string }): Promise<TransactionOutcome>;
   /** Asks for roll back. Resolves when the transaction is decided: who won stands in the answer. */
   cancel(gid: string, by?: string): Promise<TransactionOutcome>;
-  /** Brings the answer that a pending branch waits for. Twice is harmless. */
-  complete(gid: string, branch: string, outcome: Completion): Promise<void>;
+  /**
+   * Brings the answer that a pending branch waits for; resolves when it is journaled. Twice is harmless. With `definition` it refuses a
+   * gid that names another definition's transaction (`conflicting-gid`).
+   */
+  complete(gid: string, branch: string, outcome: Completion, options?: { readonly definition?: string }): Promise<void>;
+  /** Waits until it is decided, or waits for a person, and says how it stands then. To be told that a gid is unknown makes sure that it never starts. */
+  decided(gid: string): Promise<TransactionOutcome>;
   /** A person's decision on a branch (or, without one, on the transaction as a whole). Recorded with who and why. */
   decide(gid: string, branch: string | undefined, verdict: Verdict, reason: string, options?: { readonly who?: string; readonly result?: Json }): Promise<void>;
   /** Asks a pending or waiting branch again at once. */
@@ -193,8 +198,17 @@ class Door implements Tripact {
     return await this.#coordinator.decided(gid);
   }
 
-  async complete(gid: string, branch: string, outcome: Completion): Promise<void> {
-    this.#known(gid, await this.#send(gid, { kind: "complete", branch: checkBranch(branch), outcome }));
+  async complete(gid: string, branch: string, outcome: Completion, { definition }: { readonly definition?: string } = {}): Promise<void> {
+    const letter = checkLetter({ kind: "complete", branch: checkBranch(branch), outcome }, this.#tuning.payloadBytesMax);
+    const found = definition === undefined ? undefined : await this.#coordinator.definitionOf(checkGid(gid));
+    // A tombstone has no definition.
+    if (found !== undefined && found !== "" && found !== definition) throw new ConflictingGid(gid, "definition");
+    this.#known(gid, await this.#coordinator.send(checkGid(gid), letter));
+  }
+
+  async decided(gid: string): Promise<TransactionOutcome> {
+    const outcome = await this.outcome(gid);
+    return outcome.kind === "open" && outcome.phase === "forward" ? await this.#coordinator.decided(gid, "settled") : outcome;
   }
 
   async decide(gid: string, branch: string | undefined, verdict: Verdict, why: string, options: { readonly who?: string; readonly result?: Json } = {}): Promise<void> {

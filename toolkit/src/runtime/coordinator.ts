@@ -13,7 +13,7 @@ import { LevelWatch } from "./journal/level.ts";
 import { Mailbox } from "./journal/mailbox.ts";
 import { Pruning } from "./journal/pruning.ts";
 import type { Letter } from "./letters.ts";
-import { Live, refuseConflict, type Identity } from "./live.ts";
+import { compareIdentity, Live, type Identity } from "./live.ts";
 import type { Notify } from "./notices.ts";
 import type { Tuning } from "./options.ts";
 import { outcomeOf, type TransactionOutcome } from "./outcome.ts";
@@ -166,7 +166,7 @@ export class Coordinator {
       await this.#compareStored(identity);
       return { attached: true };
     }
-    if (running !== undefined) refuseConflict(running.identity, identity);
+    if (running !== undefined) compareIdentity(running.identity, identity);
     return { attached: running !== undefined };
   }
 
@@ -214,6 +214,7 @@ export class Coordinator {
     const live = this.#lives.get(gid);
     if (live !== undefined && live.seq > 0 && !live.gone && !live.held && this.#ownership.mayWrite()) {
       this.#engine.deliver(live, letter);
+      // Lost with this node's memory of the transaction: once more, to whoever has it now. All letters bear repetition.
       if (!live.gone && (await this.#watch(gid, "journaled")) !== "elsewhere") return "delivered";
     }
     const verdict = await this.#parts.store.journal.post(gid, JSON.stringify(letter));
@@ -224,17 +225,22 @@ export class Coordinator {
     return verdict.kind;
   }
 
-  /** Waits until the transaction is decided, and says how it stands then. */
-  async decided(gid: string): Promise<TransactionOutcome> {
+  async definitionOf(gid: string): Promise<string | undefined> {
+    return (this.#lives.get(gid)?.identity ?? (await this.#parts.store.journal.read([gid]))[0])?.definition;
+  }
+
+  /** Waits until the transaction is decided (`settled`: or parked), and says how it stands then. */
+  async decided(gid: string, until: "decided" | "settled" = "decided"): Promise<TransactionOutcome> {
     const { clock, tuning } = this.#parts;
     for (;;) {
       if (this.#lives.has(gid)) {
-        const outcome = await this.#watch(gid, "decided");
+        const outcome = await this.#watch(gid, until);
         if (outcome !== "elsewhere") return outcome;
       }
       const outcome = await patiently(() => this.look(gid), () => this.#stopping, this.#parts);
       if (outcome === undefined) return { kind: "never-started", gid };
       if (outcome.kind !== "open" || outcome.phase !== "forward" || this.#stopping) return outcome;
+      if (until === "settled" && outcome.parked !== undefined) return outcome;
       await new Promise<void>((resolve) => clock.after(tuning.attachPollMs, resolve));
     }
   }
@@ -308,6 +314,7 @@ export class Coordinator {
       this.#watchers.fail(live.gid, error);
       this.#forget(live, "the journal refuses its data");
     } else {
+      this.#watchers.lost(live.gid, error);
       this.#reload(live, (again) => this.#engine.park(again, "journal-refused", textOf(error)));
     }
   }
@@ -322,15 +329,9 @@ export class Coordinator {
   }
 
   #durable(live: Live): void {
-    const { state } = live;
-    if (this.#watchers.has(live.gid)) {
-      const stages: Until[] = ["started", "journaled"];
-      if (state.kind !== "forward") stages.push("decided");
-      if (live.ended) stages.push("ended");
-      this.#watchers.reached(live.gid, stages, outcomeOf(live.gid, state));
-    }
+    if (this.#watchers.has(live.gid)) this.#watchers.reached(live.gid, outcomeOf(live.gid, live.state));
     if (!live.ended) return;
-    this.#forgetting.add(live.gid, state);
+    this.#forgetting.add(live.gid, live.state);
     this.#forget(live, "it has ended");
   }
 
@@ -383,7 +384,7 @@ export class Coordinator {
     const [record] = await this.#parts.store.journal.read([identity.gid]);
     if (record === undefined) throw new TripactError("store-unknown", "The gid is taken, but cannot be read yet.", { where: identity.gid, hint: "Start again with the same gid." });
     if (record.summary.status === "never-started") throw new NeverStarted(identity.gid);
-    refuseConflict(record, identity);
+    compareIdentity(record, identity);
   }
 
   #watch(gid: string, until: Until): Promise<TransactionOutcome | "elsewhere"> {

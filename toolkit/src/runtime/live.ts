@@ -136,6 +136,12 @@ export class Live {
   }
 }
 
+/** The same promise again is no conflict; another one under the same gid is. A newer version of the same definition may attach. */
+export function compareIdentity(first: { readonly definition: string; readonly inputHash: string }, second: Identity): void {
+  if (first.definition !== second.definition) throw new ConflictingGid(second.gid, "definition");
+  if (first.inputHash !== second.inputHash) throw new ConflictingGid(second.gid, "input");
+}
+
 /** The messages of a commit go to the outbox in the same statement as the decision. */
 export function messagesOf(state: Transaction): readonly OutboxMessage[] {
   if (state.kind !== "committing" && state.kind !== "committed") return [];
@@ -146,10 +152,4 @@ export function messagesOf(state: Transaction): readonly OutboxMessage[] {
     payload: JSON.stringify(message.payload),
     headers: JSON.stringify(message.headers),
   }));
-}
-
-/** The same promise again is no conflict; another one under the same gid is. A newer version of the same definition may attach. */
-export function refuseConflict(first: { readonly gid: string; readonly definition: string; readonly inputHash: string }, second: Identity): void {
-  if (first.definition !== second.definition) throw new ConflictingGid(second.gid, "definition");
-  if (first.inputHash !== second.inputHash) throw new ConflictingGid(second.gid, "input");
 }

@@ -1,7 +1,7 @@
 import type { TransactionOutcome } from "./outcome.ts";
 
-/** `journaled`: whatever this node's memory knows by now. */
-export type Until = "started" | "journaled" | "decided" | "ended";
+/** `journaled`: whatever this node's memory knows by now. `settled`: decided, or parked for a person. */
+export type Until = "started" | "journaled" | "settled" | "decided" | "ended";
 
 interface Watcher {
   readonly until: Until;
@@ -27,13 +27,15 @@ export class Watchers {
     });
   }
 
-  reached(gid: string, stages: readonly Until[], outcome: TransactionOutcome): void {
+  /** It is journaled that it stands so. */
+  reached(gid: string, outcome: TransactionOutcome): void {
+    const stages = stagesOf(outcome);
     this.#settle(gid, ({ until }) => stages.includes(until), (watcher) => watcher.resolve(outcome));
   }
 
-  /** The state in memory was given up: what was not journaled by now will not be. */
-  lost(gid: string): void {
-    this.#settle(gid, ({ until }) => until === "journaled", (watcher) => watcher.resolve("elsewhere"));
+  /** The state in memory was given up: what was not journaled by now will not be, and where the journal refuses it, never. */
+  lost(gid: string, error?: unknown): void {
+    this.#settle(gid, ({ until }) => until === "journaled", (watcher) => (error === undefined ? watcher.resolve("elsewhere") : watcher.reject(error)));
   }
 
   fail(gid: string, error: unknown): void {
@@ -53,4 +55,10 @@ export class Watchers {
     else this.#byGid.set(gid, rest);
     for (const watcher of watchers) if (which(watcher)) settle(watcher);
   }
+}
+
+function stagesOf(outcome: TransactionOutcome): readonly Until[] {
+  if (outcome.kind !== "open") return ["started", "journaled", "settled", "decided", "ended"];
+  if (outcome.phase !== "forward") return ["started", "journaled", "settled", "decided"];
+  return outcome.parked === undefined ? ["started", "journaled"] : ["started", "journaled", "settled"];
 }
