@@ -1,11 +1,23 @@
 export { createTripact, type Health, type StartOptions, type Started, type Tripact, type TripactOptions } from "./tripact.ts";
 export { saga, type Saga, type SagaOptions } from "./flow/saga.ts";
+export {
+  twoPhaseMessage,
+  type Aborted,
+  type CheckBack,
+  type CheckBackAnswer,
+  type OutgoingMessage,
+  type Prepared,
+  type PrepareOptions,
+  type Submitted,
+  type TwoPhaseMessage,
+  type TwoPhaseOptions,
+} from "./flow/two-phase.ts";
 export { plan, resultOf, PlanBuilder } from "./flow/plan.ts";
 export type { BranchContext, EmitOptions, Flow, SqlOptions, StepOptions, Tx } from "./flow/tx.ts";
 export { participant, type OpCall, type SagaOps, type TccOps } from "./transports/in-process/participant.ts";
 export type { Lookup, Participant, SagaParticipant, TccParticipant } from "./transports/participant.ts";
 export { Pause, Pending, Refused, type Answer, type Op } from "./protocol/outcome.ts";
-export { Abandoned, ConflictingGid, IllegalTransition, NeverStarted, Overloaded, TripactError, type TripactErrorCode } from "./protocol/errors.ts";
+export { Abandoned, ConflictingGid, IllegalTransition, MessageAborted, MessageSubmitted, NeverStarted, Overloaded, TripactError, type TripactErrorCode } from "./protocol/errors.ts";
 export type { Json, Jsonable } from "./protocol/json.ts";
 export type { Plan, PlanBranch } from "./protocol/plan.ts";
 export type { RollBackReason, ParkReason, Verdict } from "./protocol/transaction.ts";

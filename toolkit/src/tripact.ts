@@ -252,6 +252,7 @@ class Door implements Tripact {
     }
     const gid = checkGid(options.gid ?? uuidV7(this.#clock));
     const value = JSON.parse(encodeInput(input ?? null, "input", this.#tuning.payloadBytesMax)) as Json;
+    runnable.check?.(value, this.#tuning.payloadBytesMax);
     return { identity: { gid, definition, version, inputHash: fingerprint(value), input: value }, started: startedOf(options, defaults.deadlineMs) };
   }
 

@@ -87,7 +87,7 @@ function wordsOfOffer(offer: Offer): string {
     case "step":
       return `step${at}, ${offer.undo === "nothing" ? "nothing to undo" : "can be undone"}`;
     case "pivot":
-      return `pivot${at}, no way back once it is done`;
+      return `pivot${at}, ${offer.afterMs === undefined ? "" : `asked after ${wordsOfMs(offer.afterMs)}, `}no way back once it is done`;
     case "tcc":
       return `tcc${at}${offer.expiresAfterMs === undefined ? "" : `, expires after ${wordsOfMs(offer.expiresAfterMs)}`}`;
     case "sql":

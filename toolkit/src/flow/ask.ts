@@ -73,8 +73,9 @@ function refusable(run: () => Promise<unknown>): Promise<unknown> {
   }
 }
 
-function closure(name: string, kind: "step" | "pivot", action: Action, options: Partial<StepOptions<unknown>>): Ask {
+function closure(name: string, kind: "step" | "pivot", action: Action, options: Partial<StepOptions<unknown>> & { readonly afterMs?: number }): Ask {
   checkDuration(options.timeoutMs, "timeoutMs", name);
+  checkDuration(options.afterMs, "afterMs", name);
   const undo = options.undo;
   if (kind === "step" && undo !== "nothing" && typeof undo !== "function") {
     throw new TripactError("invalid-plan", `The step ${name} does not say its undo.`, { where: name, hint: 'Give a function, or "nothing" where nothing has to be undone.' });
@@ -83,7 +84,7 @@ function closure(name: string, kind: "step" | "pivot", action: Action, options: 
   const common = { kind: "ask", timeoutMs: options.timeoutMs, lookup: options.unguarded } as const;
   return {
     name,
-    offer: kind === "pivot" ? { kind, guard } : { kind, guard, undo: undo === "nothing" ? "nothing" : "closure" },
+    offer: kind === "pivot" ? { kind, guard, ...(options.afterMs === undefined ? {} : { afterMs: options.afterMs }) } : { kind, guard, undo: undo === "nothing" ? "nothing" : "closure" },
     inputHash: NO_INPUT,
     code(op) {
       if (op === "action") return { ...common, ask: (context) => answerOf(() => action(branchOf(context))) };
@@ -175,7 +176,7 @@ function branchOf(context: OpContext): BranchContext {
   };
 }
 
-function checkText(value: unknown, what: string): string {
+export function checkText(value: unknown, what: string): string {
   if (typeof value === "string" && value.length > 0 && value.length <= 255) return value;
   throw new TripactError("invalid-input", `A message's ${what} is a string of 1 to 255 characters.`);
 }

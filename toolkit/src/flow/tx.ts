@@ -30,6 +30,11 @@ interface CodeOptions {
   readonly unguarded?: Lookup;
 }
 
+interface PivotOptions extends CodeOptions {
+  /** Not asked before this long after its registration, across crashes: time for `complete()` to bring the answer. Default 0. */
+  readonly afterMs?: number;
+}
+
 export interface StepOptions<Result> extends CodeOptions {
   /** Must be said. The undo gets the step's result, or `undefined` when nobody knows how the step ended. It must not refuse. */
   readonly undo: "nothing" | ((branch: BranchContext, result: Result | undefined) => unknown);
@@ -59,7 +64,7 @@ export interface Tx {
   step<Given>(name: string, action: Action<Given>, options: StepOptions<Awaited<Given>>): Promise<Awaited<Given>>;
   step<In, Result>(name: string, participant: SagaParticipant<In, Result>, input: In & Jsonable<In>): Promise<Result>;
   /** The step after which there is no way back. It runs alone; once done, only forward. */
-  pivot<Given>(name: string, action: Action<Given>, options?: CodeOptions): Promise<Awaited<Given>>;
+  pivot<Given>(name: string, action: Action<Given>, options?: PivotOptions): Promise<Awaited<Given>>;
   pivot<In, Result>(name: string, participant: SagaParticipant<In, Result>, input: In & Jsonable<In>): Promise<Result>;
   /** `try` now; `confirm` or `cancel` follows the decision. */
   tcc<In, Result>(name: string, participant: TccParticipant<In, Result>, input: In & Jsonable<In>, options?: { readonly expiresAfterMs?: number }): Promise<Result>;

@@ -16,10 +16,13 @@ export type TripactErrorCode =
   | "invalid-option"
   | "invalid-plan"
   | "key-reused"
+  | "message-aborted"
+  | "message-submitted"
   | "never-started"
   | "not-connected"
   | "not-supported"
   | "overloaded"
+  | "parked"
   | "pooler-refused"
   | "schema-mismatch"
   | "signature-refused"
@@ -80,6 +83,23 @@ export class NeverStarted extends TripactError {
       where: gid,
       hint: "Start again under a new gid if the promise is still wanted.",
     });
+  }
+}
+
+/** A two-phase message was aborted, or its check-back said refused: it is never sent, and a submit that comes now is too late. */
+export class MessageAborted extends TripactError {
+  constructor(gid: string, why: string) {
+    super("message-aborted", `This message is never sent: ${why}.`, {
+      where: gid,
+      hint: "If its local work is done all the same, that work does not check the tombstone, or somebody aborted it too early.",
+    });
+  }
+}
+
+/** A two-phase message was submitted, or its check-back said done: it is sent, and an abort that comes now is too late. */
+export class MessageSubmitted extends TripactError {
+  constructor(gid: string) {
+    super("message-submitted", "This message is submitted and cannot be aborted any more.", { where: gid, hint: "Undo its local work, and tell its receivers with another message." });
   }
 }
 

@@ -191,6 +191,14 @@ describe("a pivot", () => {
     assert.deepEqual(state.kind === "forward" && state.branches.map(({ late }) => late), [false, true]);
   });
 
+  it("may be asked only a while after its registration, and be answered from outside before that", () => {
+    const waiting = given(started(), at(1_000, pivot("charge", { afterMs: 2_000 }))).expect({ nowMs: 1_000, effects: ["ask charge: action not before 3000", "drive"] });
+    waiting.when(recovered()).expect({ nowMs: 2_000, effects: ["ask charge: action not before 3000", "drive"] });
+    waiting.when(cancelled()).expect({ nowMs: 9_999, effects: ["ask charge: action not before 3000"] });
+    waiting.when(done("charge", "action"), commitAsked()).expect({ nowMs: 1_001, effects: ["decide commit"] });
+    waiting.when(refused("charge", "action"), refusedBy("charge")).expect({ nowMs: 1_001, effects: ["decide roll-back"] });
+  });
+
   it("refused by an unguarded participant after an attempt that nobody saw end: a person decides", () => {
     const doubt = given(...stockHeld, pivot("charge", { guard: "unguarded" }), noAnswer("charge", "action"), refused("charge", "action"), cancelled());
     doubt.expect({ effects: [], branches: { charge: "parked (pivot-in-doubt)" } });

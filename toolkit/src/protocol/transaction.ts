@@ -25,7 +25,8 @@ export interface Target {
 /** What a branch offers. Without `target`, its code is a closure that only the flow, run again, can reach. */
 export type Offer =
   | { readonly kind: "step"; readonly guard: Guard; readonly undo: "nothing" | "closure" | "target"; readonly target?: Target }
-  | { readonly kind: "pivot"; readonly guard: Guard; readonly target?: Target }
+  /** `afterMs`: not asked before this long after its registration, whoever drives it then. */
+  | { readonly kind: "pivot"; readonly guard: Guard; readonly target?: Target; readonly afterMs?: number }
   | { readonly kind: "tcc"; readonly guard: Guard; readonly target?: Target; readonly expiresAfterMs?: number }
   | { readonly kind: "sql"; readonly undo: "nothing" | "closure" }
   | { readonly kind: "timer"; readonly afterMs: number };

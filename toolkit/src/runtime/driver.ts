@@ -63,5 +63,7 @@ export interface Driver {
 /** Something that `createTripact` can run: a flow's definition. The runtime sees only this much of it. */
 export interface Runnable extends DefinitionVersion {
   readonly defaults: { readonly deadlineMs?: number };
+  /** Looks at an input at the door, before anything is written; throws what it does not let in. */
+  readonly check?: (input: Json, payloadBytesMax: number) => void;
   drive(input: Json, host: DriverHost): Driver;
 }

@@ -46,7 +46,7 @@ export function register(state: Forward, event: EventOf<"registered">, atMs: num
     registeredAtMs: atMs,
     phase: { kind: "open" },
     attempts: 0,
-    notBeforeMs: 0,
+    notBeforeMs: event.offer.kind === "pivot" && event.offer.afterMs !== undefined ? atMs + event.offer.afterMs : 0,
     unaccounted: false,
     late: false,
   };
