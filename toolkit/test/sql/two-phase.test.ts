@@ -29,7 +29,7 @@ after(async () => {
 
 /** What is in the outbox for one buyer; each test has its own. */
 async function sent(buyer: string): Promise<unknown[]> {
-  const { rows } = await pool.query("select topic, payload, headers from tripact.outbox where key = $1 order by id", [buyer]);
+  const { rows } = await pool.query("select topic, payload, headers from tripact.outbox where key = $1 order by seq", [buyer]);
   return rows;
 }
 const wanted = (buyer: string) => ["points.added", "mail.wanted"].map((topic) => ({ topic, payload: JSON.stringify({ buyer, points: 5 }), headers: '{"source":"points"}' }));
