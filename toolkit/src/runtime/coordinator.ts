@@ -20,7 +20,7 @@ import { outcomeOf, type TransactionOutcome } from "./outcome.ts";
 import { outcomeOfRecord, patiently } from "./reading.ts";
 import { Watchers, type Until } from "./watchers.ts";
 import { Ownership } from "./ownership/ownership.ts";
-import { liveOf, Recovery } from "./ownership/recovery.ts";
+import { Recovery } from "./ownership/recovery.ts";
 import type { EventOf } from "../protocol/transaction.ts";
 
 export interface CoordinatorParts {
@@ -286,26 +286,16 @@ export class Coordinator {
   #reload(live: Live, then: (again: Live) => void = () => undefined): void {
     this.#engine.drop(live, "the journal is read again");
     this.#watchers.lost(live.gid);
-    const { store, clock, tuning, notify } = this.#parts;
-    store.journal.read([live.gid]).then(
-      ([record]) => {
-        if (this.#lives.get(live.gid) !== live) return;
-        const again = record === undefined || record.owner !== this.#ownership.incarnation || record.summary.ended ? undefined : liveOf(record, clock.nowMs(), notify);
-        if (again === undefined || record === undefined) this.#forget(live, "another node took over");
-        else {
-          this.#adopt(again, record);
-          then(again);
-          // What came after the reading found nobody to hear it.
-          this.#mailbox.read();
-        }
-      },
-      (error: unknown) => {
-        notify({ kind: "store", error: textOf(error) });
-        clock.after(tuning.flushRetryMs, () => {
-          if (this.#lives.get(live.gid) === live) this.#reload(live, then);
-        });
-      },
-    );
+    const isWanted = (): boolean => this.#lives.get(live.gid) === live;
+    const adopt = (again: Live, record: JournalRecord): void => {
+      this.#adopt(again, record);
+      then(again);
+    };
+    void this.#recovery.taking.take([live.gid], { owner: this.#ownership.incarnation, isWanted, adopt }).then(() => {
+      if (isWanted()) this.#forget(live, "another node took over, or nobody can drive it");
+      // What came after the reading found nobody to hear it.
+      this.#mailbox.read();
+    });
   }
 
   /** One entry that the database refuses: a start never was; a running transaction is parked where the journal has it. */
@@ -323,7 +313,14 @@ export class Coordinator {
     const previous = this.#lives.get(live.gid);
     if (previous !== undefined) this.#engine.drop(previous, "the journal is read again");
     this.#lives.set(live.gid, live);
-    this.#engine.apply(live, { kind: "recovered", by: this.#ownership.incarnation, epoch: live.epoch });
+    try {
+      this.#engine.apply(live, { kind: "recovered", by: this.#ownership.incarnation, epoch: live.epoch });
+    } catch (error) {
+      this.#engine.drop(live, "nobody can drive it");
+      if (previous === undefined) this.#lives.delete(live.gid);
+      else this.#lives.set(live.gid, previous);
+      throw error;
+    }
     for (const mail of record.unread) this.#engine.deliverMail(live, mail);
     this.#engine.step(live);
   }

@@ -451,6 +451,8 @@ function listings(stores: () => Stores): void {
     assert.deepEqual(await gidsIn("ended"), gids.slice(2, 3));
     assert.deepEqual(await gidsIn("open"), gids.filter((_, index) => index !== 2));
     assert.deepEqual(await gidsIn("unclaimed"), gids.filter((_, index) => index !== 2), "its owner never joined");
+    assert.deepEqual((await store.journal.list({ gid: gids[0]!, limit: 100 })).map(({ gid, summary }) => [gid, summary.parked]), [[gids[0], "look here"]]);
+    assert.deepEqual(await store.journal.list({ gid: gidOf("nobody"), limit: 100 }), []);
 
     const pages: string[] = [];
     let last: { startedAtMs: number; gid: string } | undefined;

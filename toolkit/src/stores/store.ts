@@ -188,6 +188,8 @@ export type PostVerdict =
 export interface ListQuery {
   readonly state?: "open" | "parked" | "late" | "unclaimed" | "ended";
   readonly definition?: string;
+  /** Only this one. */
+  readonly gid?: string;
   /** Continue after this gid (ordered by start time, newest first). */
   readonly before?: { readonly startedAtMs: number; readonly gid: string };
   readonly limit: number;

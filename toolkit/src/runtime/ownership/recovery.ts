@@ -1,17 +1,9 @@
 import { textOf, TripactError } from "../../protocol/errors.ts";
-import type { Json } from "../../protocol/json.ts";
-import type { TransactionEvent } from "../../protocol/transaction.ts";
-import type { DefinitionVersion, Journal, JournalRecord } from "../../stores/store.ts";
-import type { Clock } from "../clock.ts";
-import { Live } from "../live.ts";
-import type { Notify } from "../notices.ts";
-import type { Tuning } from "../options.ts";
+import type { DefinitionVersion, JournalRecord } from "../../stores/store.ts";
+import type { Live } from "../live.ts";
+import { Taking, type TakingParts } from "./taking.ts";
 
-export interface RecoveryParts {
-  readonly journal: Journal;
-  readonly clock: Clock;
-  readonly tuning: Tuning;
-  readonly notify: Notify;
+export interface RecoveryParts extends TakingParts {
   readonly owner: () => string;
   readonly mayWrite: () => boolean;
   readonly runs: readonly DefinitionVersion[];
@@ -23,14 +15,17 @@ export interface RecoveryParts {
  * old owner's last flush), and drives on from the journal.
  */
 export class Recovery {
+  readonly taking: Taking;
   readonly #parts: RecoveryParts;
-  #running: Promise<void> | undefined;
+  #sweeping: Promise<void> = Promise.resolve();
+  #running = false;
   #again = false;
   #drained = false;
   #stopped = false;
 
   constructor(parts: RecoveryParts) {
     this.#parts = parts;
+    this.taking = new Taking(parts);
   }
 
   /** No backlog is left that this node could recover. */
@@ -45,79 +40,57 @@ export class Recovery {
   /** Claims everything that is nobody's. One sweep at a time; a request during a sweep leads to one more. */
   sweep(): Promise<void> {
     this.#again = true;
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-    });
-    return this.#running;
+    if (!this.#running) this.#sweeping = this.#run();
+    return this.#sweeping;
   }
 
   async #run(): Promise<void> {
     const { clock, notify } = this.#parts;
-    while (this.#again && !this.#stopped && this.#parts.mayWrite()) {
-      this.#again = false;
-      const beganMs = clock.nowMs();
-      const count = await this.#claimAll();
-      if (count > 0) notify({ kind: "took-over", transactions: count, tookMs: clock.nowMs() - beganMs });
-      this.#drained = true;
+    this.#running = true;
+    try {
+      while (this.#again && !this.#stopped && this.#parts.mayWrite()) {
+        this.#again = false;
+        const beganMs = clock.nowMs();
+        const count = await this.#claimAll();
+        if (count > 0) notify({ kind: "took-over", transactions: count, tookMs: clock.nowMs() - beganMs });
+        this.#drained = true;
+      }
+    } finally {
+      // In the same turn as the last look at the wish: one that came in between would be granted by nobody.
+      this.#running = false;
     }
   }
 
   async #claimAll(): Promise<number> {
-    const { journal, clock, tuning, owner, runs } = this.#parts;
     let count = 0;
     for (;;) {
-      const limit = tuning.claimSlice;
-      const claim = { claimId: clock.uuid(), owner: owner(), from: [], runs, limit };
-      // A claim whose reply was lost has claimed; what was claimed must be read, or nobody drives it.
-      const gids = await this.#insist(() => journal.claim(claim));
-      if (gids === undefined) return count;
-      if (gids.length > 0) this.#adoptAll((await this.#insist(() => journal.read(gids))) ?? [], claim.owner);
+      const owner = this.#parts.owner();
+      const slice = await this.#claim(owner);
+      if (slice === undefined) return count;
+      const { gids, limit } = slice;
+      const isWanted = (): boolean => !this.#stopped && owner === this.#parts.owner();
+      if (gids.length > 0) await this.taking.take(gids, { owner, isWanted, adopt: this.#parts.adopt });
       count += gids.length;
       if (gids.length < limit) return count;
     }
   }
 
-  #adoptAll(records: readonly JournalRecord[], owner: string): void {
-    const { clock, notify, adopt } = this.#parts;
-    if (owner !== this.#parts.owner()) return;
-    for (const record of records) {
-      if (record.owner !== owner || record.summary.ended) continue;
-      const live = liveOf(record, clock.nowMs(), notify);
-      if (live !== undefined) adopt(live, record);
-    }
-  }
-
-  /** Waits trouble with the store out. Undefined once this node stops. */
-  async #insist<T>(ask: () => Promise<T>): Promise<T | undefined> {
-    const { tuning, clock, notify } = this.#parts;
+  /** One slice. Waits trouble with the store out, with a smaller slice where only the slice is the trouble. Undefined once this node stops. */
+  async #claim(owner: string): Promise<{ readonly gids: readonly string[]; readonly limit: number } | undefined> {
+    const { journal, tuning, clock, notify, runs } = this.#parts;
+    const claim = { claimId: clock.uuid(), owner, from: [], runs };
+    let limit = tuning.claimSlice;
     for (let attempt = 0; !this.#stopped; attempt += 1) {
       try {
-        return await ask();
+        // A claim whose reply was lost has claimed; what was claimed must be read, or nobody drives it.
+        return { gids: await journal.claim({ ...claim, limit }), limit };
       } catch (error) {
         if (!(error instanceof TripactError)) throw error;
         notify({ kind: "store", error: textOf(error) });
+        limit = Math.ceil(limit / 2);
         await new Promise<void>((resolve) => clock.after(Math.min(tuning.flushRetryMs * 2 ** Math.min(attempt, 5), 1_000), resolve));
       }
     }
-    return undefined;
-  }
-}
-
-/** A transaction as the journal tells it. Undefined, and said aloud, when the journal cannot be read by this code. */
-export function liveOf(record: JournalRecord, nowMs: number, notify: Notify): Live | undefined {
-  const { gid, definition, version, inputHash } = record;
-  try {
-    const live = new Live({ gid, definition, version, inputHash, input: JSON.parse(record.input) as Json });
-    for (const entry of record.entries) {
-      // Re-based: an event is as old on our clock as the database says it is.
-      for (const event of JSON.parse(entry.entry) as TransactionEvent[]) live.replay(event, nowMs - entry.ageMs);
-    }
-    live.epoch = record.epoch;
-    live.seq = record.seq;
-    live.mailSeen = record.mailSeen;
-    return live;
-  } catch (error) {
-    notify({ kind: "unreadable", gid, error: textOf(error) });
     return undefined;
   }
 }

@@ -109,6 +109,7 @@ class MemoryJournal implements Journal {
     const { before } = query;
     const rows = [...this.#database.transactions.values()]
       .filter((row) => query.definition === undefined || row.start.definition === query.definition)
+      .filter((row) => query.gid === undefined || row.start.gid === query.gid)
       .filter((row) => this.#isInState(row, query.state))
       .map(headerOf)
       .sort((a, b) => b.startedAtMs - a.startedAtMs || (a.gid < b.gid ? 1 : -1))

@@ -123,7 +123,7 @@ select m.gid, m.n, m.body
       text: `
 select * from (${newest("not t.pruned", query.state)} union all ${newest("t.pruned", query.state)}) t
  order by started_at desc, gid desc limit $4`,
-      values: [query.definition ?? null, query.before?.startedAtMs ?? null, query.before?.gid ?? null, query.limit],
+      values: [query.definition ?? null, query.before?.startedAtMs ?? null, query.before?.gid ?? null, query.limit, query.gid ?? null],
     });
     return rows.map(headerOf);
   }
@@ -165,6 +165,7 @@ function newest(half: string, state: ListQuery["state"]): string {
    from tripact.transaction t
   where ${half} and ${conditionOf(state)}
     and ($1::text is null or t.definition = $1)
+    and ($5::text is null or t.gid = $5)
     and ($2::float8 is null or t.started_at <= to_timestamp($2 / 1000)::timestamptz(3))
     and ($2::float8 is null or (t.started_at, t.gid) < (to_timestamp($2 / 1000)::timestamptz(3), $3::text))
   order by t.started_at desc, t.gid desc limit $4)`;
