@@ -17,7 +17,7 @@ import { compareIdentity, Live, type Identity } from "./live.ts";
 import type { Notify } from "./notices.ts";
 import type { Tuning } from "./options.ts";
 import { outcomeOf, type TransactionOutcome } from "./outcome.ts";
-import { outcomeOfRecord, patiently } from "./reading.ts";
+import { outcomeOfRecord, patiently, Readings } from "./reading.ts";
 import { Watchers, type Until } from "./watchers.ts";
 import { Ownership } from "./ownership/ownership.ts";
 import { Recovery } from "./ownership/recovery.ts";
@@ -47,6 +47,7 @@ export class Coordinator {
   readonly #mailbox: Mailbox;
   readonly #pruning: Pruning;
   readonly #level: LevelWatch;
+  readonly #readings: Readings;
   #cancelPoll: (() => void) | undefined;
   #stopping = false;
   #stopped: Promise<void> | undefined;
@@ -92,6 +93,7 @@ export class Coordinator {
       onDurable: (live) => this.#durable(live),
     });
     this.#level = new LevelWatch(store, notify);
+    this.#readings = new Readings(store.journal, tuning.claimSlice);
     this.#pruning = new Pruning(store.journal, clock, tuning, notify);
     this.#mailbox = new Mailbox({
       journal: store.journal,
@@ -193,7 +195,7 @@ export class Coordinator {
       const outcome = await patiently(() => this.look(gid), () => this.#stopping, this.#parts);
       if (outcome === undefined) throw new TripactError("unknown-transaction", "No transaction has this gid.", { where: gid });
       if (outcome.kind !== "open") return outcome;
-      await new Promise<void>((resolve) => clock.after(tuning.attachPollMs, resolve));
+      await this.#readings.nextLook(clock, tuning.attachPollMs);
     }
   }
 
@@ -201,9 +203,8 @@ export class Coordinator {
   async look(gid: string): Promise<TransactionOutcome | undefined> {
     const live = this.#lives.get(gid);
     if (live?.durable === true) return outcomeOf(gid, live.state);
-    const [record] = await this.#parts.store.journal.read([gid]);
-    if (record === undefined) return undefined;
-    return outcomeOfRecord(record, this.#parts);
+    const record = await this.#readings.one(gid);
+    return record === undefined ? undefined : outcomeOfRecord(record, this.#parts);
   }
 
   /**
@@ -226,7 +227,7 @@ export class Coordinator {
   }
 
   async definitionOf(gid: string): Promise<string | undefined> {
-    return (this.#lives.get(gid)?.identity ?? (await this.#parts.store.journal.read([gid]))[0])?.definition;
+    return (this.#lives.get(gid)?.identity ?? (await this.#readings.one(gid)))?.definition;
   }
 
   /** Waits until the transaction is decided (`settled`: or parked), and says how it stands then. */
@@ -241,7 +242,7 @@ export class Coordinator {
       if (outcome === undefined) return { kind: "never-started", gid };
       if (outcome.kind !== "open" || outcome.phase !== "forward" || this.#stopping) return outcome;
       if (until === "settled" && outcome.parked !== undefined) return outcome;
-      await new Promise<void>((resolve) => clock.after(tuning.attachPollMs, resolve));
+      await this.#readings.nextLook(clock, tuning.attachPollMs);
     }
   }
 
@@ -378,7 +379,7 @@ export class Coordinator {
   }
 
   async #compareStored(identity: Identity): Promise<void> {
-    const [record] = await this.#parts.store.journal.read([identity.gid]);
+    const record = await this.#readings.one(identity.gid);
     if (record === undefined) throw new TripactError("store-unknown", "The gid is taken, but cannot be read yet.", { where: identity.gid, hint: "Start again with the same gid." });
     if (record.summary.status === "never-started") throw new NeverStarted(identity.gid);
     compareIdentity(record, identity);

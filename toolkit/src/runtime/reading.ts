@@ -1,5 +1,5 @@
 import { textOf, TripactError } from "../protocol/errors.ts";
-import type { JournalRecord } from "../stores/store.ts";
+import type { Journal, JournalRecord } from "../stores/store.ts";
 import type { Clock } from "./clock.ts";
 import type { Notify } from "./notices.ts";
 import type { Tuning } from "./options.ts";
@@ -17,6 +17,82 @@ export function outcomeOfRecord(record: JournalRecord, parts: { readonly clock: 
   }
 }
 
+/**
+ * What is asked of the journal while a reading is under way goes in the next one, as one statement: many who wait here for what another
+ * node drives are one question a look.
+ */
+export class Readings {
+  readonly #journal: Pick<Journal, "read">;
+  readonly #gidsMax: number;
+  readonly #asked = new Map<string, Promise<JournalRecord | undefined>>();
+  #waiting: (Asking & { readonly gid: string })[] = [];
+  #running = false;
+
+  #look: Promise<void> | undefined;
+
+  constructor(journal: Pick<Journal, "read">, gidsMax: number) {
+    this.#journal = journal;
+    this.#gidsMax = gidsMax;
+  }
+
+  /** Resolves when those who wait look again: all in the same turn, for readings of their own would come one a timer. */
+  nextLook(clock: Clock, ms: number): Promise<void> {
+    this.#look ??= new Promise((resolve) => {
+      clock.after(ms, () => {
+        this.#look = undefined;
+        resolve();
+      });
+    });
+    return this.#look;
+  }
+
+  /** Undefined for an unknown gid. What is answered was read after the question. */
+  one(gid: string): Promise<JournalRecord | undefined> {
+    const asked = this.#asked.get(gid);
+    if (asked !== undefined) return asked;
+    const { promise, resolve, reject } = Promise.withResolvers<JournalRecord | undefined>();
+    this.#asked.set(gid, promise);
+    this.#waiting.push({ gid, resolve, reject });
+    if (!this.#running) void this.#run();
+    return promise;
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    // Who asks in the same turn is in the first reading already.
+    await Promise.resolve();
+    while (this.#waiting.length > 0) {
+      const asking = this.#waiting.splice(0, this.#gidsMax);
+      for (const { gid } of asking) this.#asked.delete(gid);
+      await this.#read(new Map(asking.map((it) => [it.gid, it])));
+    }
+    this.#running = false;
+  }
+
+  /** What cannot be read is halved, so that one bad record is the trouble only of who asked for it. */
+  async #read(asking: ReadonlyMap<string, Asking>): Promise<void> {
+    try {
+      const found = new Map((await this.#journal.read([...asking.keys()])).map((record) => [record.gid, record]));
+      for (const [gid, { resolve }] of asking) resolve(found.get(gid));
+    } catch (error) {
+      if (asking.size === 1 || isAway(error)) return asking.forEach(({ reject }) => reject(error));
+      const [all, middle] = [[...asking], Math.ceil(asking.size / 2)];
+      await this.#read(new Map(all.slice(0, middle)));
+      await this.#read(new Map(all.slice(middle)));
+    }
+  }
+}
+
+interface Asking {
+  readonly resolve: (record: JournalRecord | undefined) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Trouble with the store as a whole, as far as anybody can tell. */
+function isAway(error: unknown): boolean {
+  return error instanceof TripactError && (error.code === "store-unreachable" || error.code === "store-unknown");
+}
+
 interface Patience {
   readonly clock: Clock;
   readonly notify: Notify;
@@ -32,8 +108,7 @@ export async function patiently<T>(ask: () => Promise<T>, isOver: () => boolean,
     try {
       return await ask();
     } catch (error) {
-      const passes = error instanceof TripactError && (error.code === "store-unreachable" || error.code === "store-unknown");
-      if (!passes || isOver()) throw error;
+      if (!isAway(error) || isOver()) throw error;
       notify({ kind: "store", error: textOf(error) });
       await new Promise<void>((resolve) => clock.after(tuning.flushRetryMs, resolve));
     }

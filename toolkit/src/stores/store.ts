@@ -207,8 +207,8 @@ export interface Counts {
 export interface Journal {
   /** Group commit: one statement for the whole batch; a verdict per write, in order. */
   write(batch: WriteBatch): Promise<readonly Verdict[]>;
-  /** Headers with entries and unread mail; unknown gids are left out. */
-  read(gids: readonly string[]): Promise<readonly JournalRecord[]>;
+  /** Headers with entries and unread mail; unknown gids are left out. For a `takeover` it is done ahead of those who only ask. */
+  read(gids: readonly string[], purpose?: "takeover"): Promise<readonly JournalRecord[]>;
   /** Bumps owner and epoch of up to `limit` matching transactions (marking them with the claim's id as flush id) and commits; the caller then reads them: two statements. */
   claim(claim: Claim): Promise<readonly string[]>;
   /** Leaves a request for whoever owns the gid. An unknown gid becomes `never-started` first. */

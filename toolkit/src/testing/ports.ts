@@ -48,7 +48,7 @@ export function mortalStore({ process, database, reach, db, onSql }: MortalStore
   const quiet: Reach = () => undefined;
   const mortal: Journal = {
     write: (batch) => over(process, reach, `write ${contentsOf(batch)}`, () => journal.write(batch)),
-    read: (gids) => over(process, reach, "read", () => journal.read(gids)),
+    read: (gids, purpose) => over(process, reach, "read", () => journal.read(gids, purpose)),
     claim: (claim) => over(process, quiet, "claim", () => journal.claim(claim)),
     post: (gid, body) => over(process, reach, "post", () => journal.post(gid, body)),
     mail: (owner, limit) => over(process, quiet, "mail", () => journal.mail(owner, limit)),

@@ -52,7 +52,7 @@ export async function around<T>(pass: Pass, what: string | readonly string[], wo
 function watchedJournal(journal: Journal, pass: Pass, recovery: { begun: boolean }): Journal {
   return {
     write: (batch) => around(pass, batch.writes.flatMap(answersIn).map((answer) => `journal.write ${answer}`), () => journal.write(batch)),
-    read: (gids) => around(pass, "journal.read", () => journal.read(gids)),
+    read: (gids, purpose) => around(pass, "journal.read", () => journal.read(gids, purpose)),
     claim: (claim) => {
       if (!recovery.begun) return journal.claim(claim);
       recovery.begun = false;

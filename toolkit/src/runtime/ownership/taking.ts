@@ -42,7 +42,7 @@ export class Taking {
     const slices: { readonly gids: readonly string[]; readonly tries: number }[] = [{ gids, tries: 0 }];
     for (let slice = slices.shift(); slice !== undefined && taker.isWanted(); slice = slices.shift()) {
       try {
-        for (const record of await this.#parts.journal.read(slice.gids)) await this.#adopt(record, taker);
+        for (const record of await this.#parts.journal.read(slice.gids, "takeover")) await this.#adopt(record, taker);
       } catch (error) {
         this.#parts.notify({ kind: "store", error: textOf(error) });
         const [alone = "", ...others] = slice.gids;
@@ -58,7 +58,7 @@ export class Taking {
   /** Whether the store answers at all: then what fails does so for reasons of its own. */
   async #canRead(): Promise<boolean> {
     try {
-      await this.#parts.journal.read([NOBODY]);
+      await this.#parts.journal.read([NOBODY], "takeover");
       return true;
     } catch {
       return false;

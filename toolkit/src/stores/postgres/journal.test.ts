@@ -255,3 +255,24 @@ test("a store that was never connected, or is closed, says so", async () => {
   await assert.rejects(unused.journal.counts(), { code: "stopped" });
   await assert.rejects(unused.connect(), { code: "stopped" });
 });
+
+test("who asks how a transaction stands waits behind no takeover, and a takeover behind nobody who asks", async () => {
+  const { gid, definition } = await started();
+  const blocker = await pool.connect();
+  try {
+    await blocker.query("begin");
+    await blocker.query("select from tripact.transaction where gid = $1 for update", [gid]);
+    const order: string[] = [];
+    const done = (what: string) => () => void order.push(what);
+    const claim = { claimId: randomUUID(), owner: randomUUID(), from: [], runs: [{ definition, version: "1" }], limit: 1 };
+    const claiming = store.journal.claim(claim).then(done("claim"));
+    const reading = store.journal.read([gid], "takeover").then(done("read for a takeover"));
+    await untilBlocked();
+    await store.journal.read([gid]).then(done("read"));
+    await Promise.all([claiming, reading]);
+    assert.deepEqual(order, ["read", "claim", "read for a takeover"]);
+  } finally {
+    await blocker.query("rollback");
+    blocker.release();
+  }
+});

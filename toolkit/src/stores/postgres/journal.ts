@@ -10,7 +10,7 @@ import type { Session, Statement } from "./session.ts";
 export interface JournalConnections {
   /** Group commit, and nothing else. */
   readonly flush: Connection;
-  /** Takeover and reading back: never waits behind new work. */
+  /** Takeover: waits neither behind new work nor behind those who ask how it stands. */
   readonly recovery: Connection;
   /** Everything that people and other nodes ask for. */
   readonly ops: Connection;
@@ -45,9 +45,10 @@ export class PostgresJournal implements Journal {
     });
   }
 
-  async read(gids: readonly string[]): Promise<readonly JournalRecord[]> {
+  async read(gids: readonly string[], purpose?: "takeover"): Promise<readonly JournalRecord[]> {
     if (gids.length === 0) return [];
-    const { rows } = await this.#connections.recovery.query({
+    const connection = purpose === "takeover" ? this.#connections.recovery : this.#connections.ops;
+    const { rows } = await connection.query({
       name: "tripact_read",
       reads: true,
       // One statement, one snapshot: header, entries and mail belong together. Each list is JSON made of text columns.
