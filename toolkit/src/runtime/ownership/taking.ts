@@ -21,8 +21,8 @@ export interface Taker {
   readonly adopt: (live: Live, record: JournalRecord) => void;
 }
 
-/** How often one transaction alone is read in vain before it is set aside. */
-const READS_MAX = 3;
+/** How often one transaction alone is read in vain, while the store answers otherwise, before it is set aside. Many: lost replies come in bursts. */
+const READS_MAX = 12;
 /** No transaction has this gid: a gid has no spaces. */
 const NOBODY = "nobody at all";
 
