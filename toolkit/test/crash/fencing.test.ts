@@ -6,6 +6,7 @@ import { eventually, JournalDatabase } from "./journal.ts";
 import { entriesOf, judge, staleEntries, type Ran } from "./judge.ts";
 import { hostParticipants, type Participants } from "./participants.ts";
 import { WarmPool, type CoordinatorProcess } from "./process.ts";
+import { atFlushReply } from "./replies.ts";
 import type { ShapeName } from "./shapes.ts";
 
 const pool = new WarmPool(1);
@@ -79,11 +80,13 @@ test("a coordinator cut off from its journal between a local step's entry and th
     const ran: Ran = { gid: randomUUID(), shape: "mixed", title: "cut off" };
     // The start, two answers, and then the entry of the local step: four replies that say what was applied.
     let replies = 0;
-    void proxy.cutAfter(() => (bytes) => {
-      if (bytes.includes("applied\0")) replies += 1;
-      if (replies === 4) void proxy.blackHole();
-      return false;
-    });
+    void proxy.cutAfter(
+      atFlushReply(() => {
+        replies += 1;
+        if (replies === 4) void proxy.blackHole();
+        return false;
+      }),
+    );
     await lost.start(ran.shape, ran.gid);
     assert.ok(await eventually(async () => (await idleInTransaction()) === 1), "nobody stands between entry and commit");
     await peer.join({ journalUrl: journal.url, participantsUrl: participants.url, tuning });

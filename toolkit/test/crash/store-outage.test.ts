@@ -6,6 +6,7 @@ import { eventually, JournalDatabase } from "./journal.ts";
 import { judge, type Ran } from "./judge.ts";
 import { hostParticipants, type Participants } from "./participants.ts";
 import { WarmPool } from "./process.ts";
+import { atFlushReply } from "./replies.ts";
 import type { ShapeName } from "./shapes.ts";
 
 const pool = new WarmPool(1);
@@ -63,10 +64,7 @@ test("a commit whose reply is lost, at every flush of a transaction: it goes on 
 /** Picks the nth reply that says how many writes of a flush were applied: they are committed by then. */
 function nthFlush(nth: number): ReplyWatcher {
   let seen = 0;
-  return () => (bytes) => {
-    if (bytes.includes("applied\0")) seen += 1;
-    return seen >= nth;
-  };
+  return atFlushReply(() => (seen += 1) >= nth);
 }
 
 test("Postgres crashes and comes back while transactions are open: work resumes by itself, nothing is lost", async () => {
