@@ -47,7 +47,9 @@ create table tripact.outbox_15 partition of tripact.outbox for values in (15);
 create index outbox_tx on tripact.outbox (tx);
 create index outbox_order on tripact.outbox (seq);
 
--- Who reads the log, and how far he has come: one row a subscription and lane.
+-- Who reads the log: one row a subscription and lane. Rarely updated: cursors move many times a second, and while somebody holds a
+-- snapshot each update of a hot row makes every later one slower. So they are appended (`outbox_progress`), and folded in here every now
+-- and then.
 create table tripact.outbox_lane (
   subscription text collate "C" not null,
   lane smallint not null check (lane between 0 and 63),
@@ -59,11 +61,37 @@ create table tripact.outbox_lane (
   -- ... and, in the middle of a backlog, what `upto` sees with a seq up to `after`.
   upto text,
   after bigint,
+  -- The owner's progress up to this number is in here already.
+  since bigint not null default 0,
   -- Whose transaction ids these are. A log that was moved to another cluster is read again from its oldest row.
   system_identifier text not null,
   primary key (subscription, lane),
   constraint a_page_has_both_ends check ((upto is null) = (after is null))
-) with (fillfactor = 20);
+) with (fillfactor = 50);
+
+create sequence tripact.outbox_progress_n;
+
+-- How far an owner came with some of its lanes. Insert-only; what was folded in is deleted from the old end.
+create table tripact.outbox_progress (
+  n bigint not null default nextval('tripact.outbox_progress_n'),
+  subscription text collate "C" not null,
+  owner uuid not null,
+  lanes smallint[] not null,
+  seen text not null,
+  upto text,
+  after bigint,
+  primary key (subscription, owner, n)
+);
+
+-- Where each lane stands, all told.
+create view tripact.outbox_position as
+  select l.subscription, l.lane, l.owner, l.epoch, l.system_identifier, coalesce(p.n, l.since) as n, coalesce(p.seen, l.seen) as seen,
+         case when p.n is null then l.upto else p.upto end as upto, case when p.n is null then l.after else p.after end as after
+    from tripact.outbox_lane l left join lateral (
+      select p.n, p.seen, p.upto, p.after from tripact.outbox_progress p
+       where p.subscription = l.subscription and p.owner = l.owner and p.n > l.since and l.lane = any (p.lanes)
+       order by p.n desc limit 1
+    ) p on true;
 
 -- Copies of messages that failed, or wait behind one of their key that did. The log itself is never updated.
 create table tripact.outbox_retry (

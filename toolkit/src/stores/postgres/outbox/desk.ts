@@ -46,7 +46,7 @@ select l.subscription,
        (select first.id::text from tripact.outbox_retry first
          where first.subscription = l.subscription and first.lane = l.lane and first.topic = $3 and first.key = $4
            and first.state in ('waiting', 'late', 'parked') order by first.seq limit 1) as behind
-  from tripact.outbox_lane l where l.lane = $2 order by l.subscription`,
+  from tripact.outbox_position l where l.lane = $2 order by l.subscription`,
         values: [id, message.lane, message.topic, message.key],
       });
       return { message, standings: rows.map((row) => standingOf(row, id, retries)) };
@@ -68,7 +68,7 @@ select l.subscription,
       text: `
 with lagging as (
   select l.subscription, count(*) as pending, min(o.recorded_at) as oldest
-    from tripact.outbox_lane l join tripact.outbox o on o.lane = l.lane
+    from tripact.outbox_position l join tripact.outbox o on o.lane = l.lane
    where o.tx >= pg_snapshot_xmin(l.seen::pg_snapshot) and not pg_visible_in_snapshot(o.tx, l.seen::pg_snapshot)
      and (l.upto is null or o.seq > l.after or not pg_visible_in_snapshot(o.tx, l.upto::pg_snapshot))
    group by l.subscription

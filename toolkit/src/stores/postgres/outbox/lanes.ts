@@ -46,7 +46,10 @@ export class PostgresLanes implements Lanes {
 with mine as (
   select lane from tripact.outbox_lane where subscription = $1 and owner = $2 and lane = any ($3::smallint[]) order by lane for update
 )
-update tripact.outbox_lane l set owner = null from mine where l.subscription = $1 and l.lane = mine.lane`,
+update tripact.outbox_lane l
+   set owner = null, seen = p.seen, upto = p.upto, after = p.after, since = p.n
+  from mine join tripact.outbox_position p on p.subscription = $1 and p.lane = mine.lane
+ where l.subscription = $1 and l.lane = mine.lane`,
       values: [subscription, owner, bareArray(lanes)],
     });
   }
@@ -88,17 +91,17 @@ function claimStatement(subscription: string, owner: string, lanes: readonly num
 with here as materialized (
   select system_identifier::text as id, pg_snapshot_xmax(pg_current_snapshot()) as xmax from pg_control_system()
 ), free as (
-  select l.lane, l.system_identifier <> here.id or pg_snapshot_xmax(l.seen::pg_snapshot) > here.xmax as restarted
-    from tripact.outbox_lane l, here
+  select l.lane, p.seen, p.upto, p.after, l.system_identifier <> here.id or pg_snapshot_xmax(p.seen::pg_snapshot) > here.xmax as restarted
+    from tripact.outbox_lane l join tripact.outbox_position p on p.subscription = l.subscription and p.lane = l.lane, here
    where l.subscription = $1 and l.lane = any ($3::smallint[])
      and (l.owner is null or l.owner = $2 or not exists (select from tripact.node n where n.incarnation = l.owner and n.fenced_at is null))
      and exists (select from tripact.node me where me.incarnation = $2 and me.fenced_at is null)
    order by l.lane for update of l
 )
 update tripact.outbox_lane l
-   set owner = $2, epoch = l.epoch + 1, system_identifier = here.id,
-       seen = case when restarted then '${NOTHING_SEEN}' else l.seen end,
-       upto = case when restarted then null else l.upto end, after = case when restarted then null else l.after end
+   set owner = $2, epoch = l.epoch + 1, system_identifier = here.id, since = nextval('tripact.outbox_progress_n'),
+       seen = case when restarted then '${NOTHING_SEEN}' else free.seen end,
+       upto = case when restarted then null else free.upto end, after = case when restarted then null else free.after end
   from free, here where l.subscription = $1 and l.lane = free.lane
 returning l.lane, l.epoch::text, l.seen, l.upto, l.after::text, free.restarted`,
     values: [subscription, owner, bareArray(lanes)],
@@ -106,8 +109,8 @@ returning l.lane, l.epoch::text, l.seen, l.upto, l.after::text, free.restarted`,
 }
 
 /**
- * Cursors and copies in one chain: the update states whose lanes they must be, and only what it returns takes its copies along. A
- * message that is copied twice (a lost reply) is there already.
+ * Cursor and copies in one chain: the lanes' rows are locked against whoever would claim them, and only what is still ours is moved and
+ * takes its copies along. A message that is copied twice (a lost reply) is there already; progress that is told twice is the same.
  */
 export function settleStatement(settlement: Settlement): Statement {
   const { subscription, owner, lanes, cursor, copies } = settlement;
@@ -117,11 +120,12 @@ export function settleStatement(settlement: Settlement): Statement {
     text: `
 with mine as (
   select l.lane from tripact.outbox_lane l join unnest($3::smallint[], $4::bigint[]) as w (lane, epoch) on w.lane = l.lane and w.epoch = l.epoch
-   where l.subscription = $1 and l.owner = $2 order by l.lane for update of l
+   where l.subscription = $1 and l.owner = $2 order by l.lane for share of l
 ), moved as (
-  update tripact.outbox_lane l set seen = $5, upto = $6, after = $7 from mine where l.subscription = $1 and l.lane = mine.lane returning l.lane
+  insert into tripact.outbox_progress (subscription, owner, lanes, seen, upto, after)
+  select $1, $2, array_agg(lane), $5, $6, $7 from mine having count(*) > 0
 )${copies.length === 0 ? "" : copied}
-select lane from moved`,
+select lane from mine`,
     values: [
       subscription,
       owner,
@@ -138,8 +142,8 @@ select lane from moved`,
 const copied = `, copied as (
   insert into tripact.outbox_retry (subscription, seq, id, lane, topic, key, payload, headers, recorded_at, state, attempts, error)
   select $1, c.seq, c.id, c.lane, c.topic, c.key, c.payload, c.headers, to_timestamp(c.recorded_at_ms / 1000.0), c.state, c.attempts, c.error
-    from moved join unnest($8::bigint[], $9::uuid[], $10::smallint[], $11::text[], $12::text[], $13::text[], $14::text[], $15::bigint[], $16::text[], $17::int[], $18::text[])
-      as c (seq, id, lane, topic, key, payload, headers, recorded_at_ms, state, attempts, error) on c.lane = moved.lane
+    from mine join unnest($8::bigint[], $9::uuid[], $10::smallint[], $11::text[], $12::text[], $13::text[], $14::text[], $15::bigint[], $16::text[], $17::int[], $18::text[])
+      as c (seq, id, lane, topic, key, payload, headers, recorded_at_ms, state, attempts, error) on c.lane = mine.lane
   on conflict do nothing
 )`;
 

@@ -11,7 +11,7 @@ import { PostgresDesk } from "./desk.ts";
 import { PostgresLanes, refuseOldSession, settleStatement } from "./lanes.ts";
 import { pinnedReads, read } from "./read.ts";
 import { PostgresRetries } from "./retries.ts";
-import { tidy } from "./tidy.ts";
+import { fold, tidy } from "./tidy.ts";
 
 export interface PostgresOutboxLogOptions {
   /** A direct connection: a transaction-pooling proxy is refused. */
@@ -27,6 +27,8 @@ export interface PostgresOutboxLogOptions {
 }
 
 const LOCK_TIMEOUT_MS = 2_000;
+/** 64 rows a minute: few enough for a snapshot that is held for a day. */
+const FOLD_EVERY_MS = 60_000;
 
 /** The outbox of one Postgres database, in the schema `tripact` that `migrate` makes. Not connected yet: a relay does that. */
 export function postgresOutboxLog(options: PostgresOutboxLogOptions): OutboxLog {
@@ -52,6 +54,7 @@ class PostgresOutboxLog implements OutboxLog, Messages {
   readonly #ops: Connection;
   readonly #connections: readonly Connection[];
   #numbered: { readonly session: Session; readonly number: number } | undefined;
+  #foldedAtMs = Number.NEGATIVE_INFINITY;
   #connected: Promise<void> | undefined;
 
   constructor(options: PostgresOutboxLogOptions) {
@@ -135,6 +138,11 @@ class PostgresOutboxLog implements OutboxLog, Messages {
   }
 
   async tidy(keepMs: number): Promise<number> {
+    const nowMs = performance.now();
+    if (nowMs - this.#foldedAtMs >= FOLD_EVERY_MS) {
+      await fold(this.#ops);
+      this.#foldedAtMs = nowMs;
+    }
     return tidy(this.#ops, keepMs);
   }
 

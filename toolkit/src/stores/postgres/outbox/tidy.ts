@@ -20,6 +20,33 @@ export async function tidy(ops: Connection, keepMs: number): Promise<number> {
   return emptied;
 }
 
+/**
+ * Folds what was appended into the lanes' rows, and deletes what is in there: an owner's from the old end, and what owners without lanes have left
+ * behind. Any node may do it for all.
+ */
+export async function fold(ops: Connection): Promise<void> {
+  await ops.exclusive(async (session) => {
+    await session.query({
+      text: `
+with newest as (
+  select subscription, owner, max(n) as n from tripact.outbox_progress group by subscription, owner
+), stands as (
+  select l.subscription, l.lane, newest.n, p.seen, p.upto, p.after
+    from tripact.outbox_lane l join newest on newest.subscription = l.subscription and newest.owner = l.owner
+         join tripact.outbox_position p on p.subscription = l.subscription and p.lane = l.lane
+   where newest.n > l.since order by l.subscription, l.lane for update of l
+)
+update tripact.outbox_lane l set seen = stands.seen, upto = stands.upto, after = stands.after, since = stands.n
+  from stands where l.subscription = stands.subscription and l.lane = stands.lane`,
+    });
+    await session.query({
+      text: `
+delete from tripact.outbox_progress p
+ where not exists (select from tripact.outbox_lane l where l.subscription = p.subscription and l.owner = p.owner and l.since < p.n)`,
+    });
+  });
+}
+
 async function emptyOne(session: Session, partition: string, keepMs: number): Promise<boolean> {
   if (!(await isOver(session, partition, keepMs))) return false;
   try {

@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import test, { after } from "node:test";
+import { freshDatabase } from "@tripact/testbed";
+import { Pool } from "pg";
+import { send } from "../../../participants/outbox.ts";
+import { pgTransactions } from "../../../participants/transaction.ts";
+import { LANES } from "../../outbox-log.ts";
+import { migrate } from "../migrate.ts";
+import { positionOf } from "./cursor.ts";
+import { postgresOutboxLog } from "./log.ts";
+
+const database = await freshDatabase("progress");
+const pool = new Pool({ connectionString: database.url, max: 2 });
+const log = postgresOutboxLog({ url: database.url });
+after(async () => {
+  await log.close();
+  await pool.end();
+  await database.drop();
+});
+await migrate(database.url);
+await log.connect();
+const open = pgTransactions(pool);
+const all = Array.from({ length: LANES }, (_, lane) => lane);
+
+async function node(): Promise<string> {
+  const incarnation = randomUUID();
+  await log.membership.join({ incarnation, name: "test", runs: [] });
+  return incarnation;
+}
+
+const count = async (table: string): Promise<number> => Number((await pool.query(`select count(*) from ${table}`)).rows[0].count);
+
+test("cursors are appended; folded into the lanes' rows they stand where they stood, and what was folded goes", async () => {
+  const subscription = "s";
+  const owner = await node();
+  const lanes = await log.lanes.claim({ subscription, owner, lanes: all });
+  const some = lanes.filter(({ lane }) => lane < 10);
+  let cursor = lanes[0]?.cursor ?? "";
+  let early = "";
+  for (let n = 0; n < 5; n += 1) {
+    await open((db) => send(db, { topic: "t", key: `k${n}`, payload: n }));
+    ({ cursor } = await log.messages.read({ lanes: all, cursor, limit: 10 }));
+    // Ten lanes come along for the first two steps only.
+    const moved = n < 2 ? lanes : lanes.filter((lane) => !some.includes(lane));
+    assert.equal((await log.messages.settle({ subscription, owner, lanes: moved, cursor, copies: [] })).length, moved.length);
+    if (n === 1) early = cursor;
+  }
+  const stands = async (): Promise<readonly string[]> =>
+    (await pool.query("select distinct (lane < 10)::text || ' ' || seen as stands from tripact.outbox_position order by 1")).rows.map(({ stands: it }) => String(it));
+  const expected = [`false ${positionOf(cursor).seen}`, `true ${positionOf(early).seen}`];
+  assert.deepEqual(await stands(), expected);
+  assert.equal(await count("tripact.outbox_progress"), 5);
+
+  await log.messages.tidy(0);
+  assert.equal(await count("tripact.outbox_progress"), 0);
+  assert.deepEqual(await stands(), expected);
+
+  await log.membership.fence(owner);
+  const heir = await node();
+  const taken = await log.lanes.claim({ subscription, owner: heir, lanes: all });
+  assert.deepEqual([...new Set(taken.map((lane) => positionOf(lane.cursor).seen))].toSorted(), [positionOf(cursor).seen, positionOf(early).seen].toSorted());
+  assert.deepEqual(await log.messages.settle({ subscription, owner, lanes, cursor, copies: [] }), [], "the old owner moves nothing any more");
+});
