@@ -4,6 +4,7 @@ import type { BenchCommand } from "./options.ts";
 import { benchOutbox } from "./outbox/bench.ts";
 import { benchPeers } from "./peers/bench.ts";
 import { installPeers, peersAreInstalled } from "./peers/install.ts";
+import { soak } from "./soak/soak.ts";
 
 /** Progress goes to standard error, so that standard output is the table alone. */
 function progress(line: string): void {
@@ -16,6 +17,7 @@ async function main(args: string[]): Promise<void> {
     console.log(usage);
     return;
   }
+  if (command.kind === "soak") return soak(command.plan, progress);
   if (command.install && !peersAreInstalled()) await installPeers();
   switch (command.kind) {
     case "journal":

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import type { SoakPlan } from "./soak/soak.ts";
 
 /** How to measure. */
 export interface BenchPlan {
@@ -10,19 +11,23 @@ export interface BenchPlan {
 }
 
 /** What the command line asks for. */
-export type BenchCommand = { kind: "help" } | { kind: "journal" | "peers" | "outbox"; install: boolean; plan: BenchPlan };
+export type BenchCommand =
+  | { kind: "help" }
+  | { kind: "journal" | "peers" | "outbox"; install: boolean; plan: BenchPlan }
+  | { kind: "soak"; plan: SoakPlan };
 
 export class BadUsage extends Error {
   readonly code = "BAD_USAGE";
 }
 
-export const usage = `npm run bench -- journal | outbox | peers  [options]
+export const usage = `npm run bench -- journal | outbox | peers | soak  [options]
 
   journal   three-step sagas a second, against a commit per transition, plain commits,
             and DBOS and Restate where they are installed
   outbox    messages a second and milliseconds from the producer's commit to the consumer's, against
             graphile-worker and pg-boss where they are installed
   peers     DBOS and Restate alone; installs all peers first
+  soak      the outbox for minutes under a held snapshot and an idle writer: latency and sizes over time
 
   --json FILE          write the results there as well
   --in-flight LIST     levels of load, not for outbox     (default 50,500,2000)
@@ -30,6 +35,8 @@ export const usage = `npm run bench -- journal | outbox | peers  [options]
   --rounds N           interleaved rounds, medians taken  (default 3)
   --quick              1 s, one round, 50 and 500 in flight: a smoke test, no figures to quote
   --install            install the peers first
+  --minutes N          soak: how long                     (default 10)
+  --rate N             soak: messages a second            (default 1000)
 `;
 
 /** Decodes the command line (without node and script). Throws `BadUsage` with the option's name. */
@@ -37,6 +44,9 @@ export function parseCommand(args: string[]): BenchCommand {
   const { values, positionals } = parse(args);
   const [command, ...rest] = positionals;
   if (values.help === true || command === undefined) return { kind: "help" };
+  if (command === "soak" && rest.length === 0) {
+    return { kind: "soak", plan: { jsonFile: values.json, minutes: positive("--minutes", values.minutes ?? "10", 600), perSecond: positive("--rate", values.rate ?? "1000", 100_000) } };
+  }
   if (command !== "journal" && command !== "peers" && command !== "outbox") throw new BadUsage(`no such bench: ${command}`);
   if (rest.length > 0) throw new BadUsage(`one bench at a time: ${rest.join(" ")}`);
   if (command === "outbox" && values["in-flight"] !== undefined) throw new BadUsage("--in-flight is not for outbox: its cases have their own load");
@@ -70,6 +80,8 @@ function parse(args: string[]) {
         rounds: { type: "string" },
         quick: { type: "boolean" },
         install: { type: "boolean" },
+        minutes: { type: "string" },
+        rate: { type: "string" },
         help: { type: "boolean", short: "h" },
       },
     });

@@ -62,3 +62,40 @@ test("cursors are appended; folded into the lanes' rows they stand where they st
   assert.deepEqual([...new Set(taken.map((lane) => positionOf(lane.cursor).seen))].toSorted(), [positionOf(cursor).seen, positionOf(early).seen].toSorted());
   assert.deepEqual(await log.messages.settle({ subscription, owner, lanes, cursor, copies: [] }), [], "the old owner moves nothing any more");
 });
+
+test("a partition whose time is over is emptied when every subscription has settled it, whatever an idle writer elsewhere does", async () => {
+  const elsewhere = await freshDatabase("idle_writer");
+  const writer = new Pool({ connectionString: elsewhere.url, max: 1 });
+  const busy = await writer.connect();
+  const other = postgresOutboxLog({ url: database.url });
+  try {
+    await busy.query("create table idle (n int)");
+    await busy.query("begin");
+    await busy.query("insert into idle values (1)");
+    await pool.query("create or replace function tripact.outbox_slot() returns smallint language sql volatile return 3::smallint");
+    const owner = await node();
+    const lanes = await log.lanes.claim({ subscription: "emptying", owner, lanes: all });
+    await pool.query("delete from tripact.outbox_lane where subscription <> 'emptying'");
+    await open((db) => send(db, { topic: "t", key: "k", payload: "settled" }));
+    const page = await log.messages.read({ lanes: all, cursor: lanes[0]?.cursor ?? "", limit: 100 });
+    await log.messages.settle({ subscription: "emptying", owner, lanes, cursor: page.cursor, copies: [] });
+    // Another log object folds at once; ours did so less than a minute ago.
+    await other.connect();
+    await other.messages.tidy(0);
+    assert.equal(await count("tripact.outbox_03"), 1, "its time is not over");
+    await pool.query("create or replace function tripact.outbox_slot() returns smallint language sql volatile return 4::smallint");
+    await other.messages.tidy(3_600_000);
+    assert.equal(await count("tripact.outbox_03"), 1, "its messages are kept for an hour");
+    await other.messages.tidy(0);
+    assert.equal(await count("tripact.outbox_03"), 0);
+
+    await pool.query("insert into tripact.outbox (id, topic, key, payload, slot) values (gen_random_uuid(), 't', 'k', '1', 5)");
+    await log.messages.tidy(0);
+    assert.equal(await count("tripact.outbox_05"), 1, "nobody has settled this one");
+  } finally {
+    await other.close();
+    busy.release(true);
+    await writer.end();
+    await elsewhere.drop();
+  }
+});

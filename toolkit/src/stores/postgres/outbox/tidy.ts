@@ -65,15 +65,23 @@ async function emptyOne(session: Session, partition: string, keepMs: number): Pr
   }
 }
 
-/** Settled by all means all rows are older than whatever any cursor might not have seen. */
+/**
+ * Settled: no cursor has a row of this partition still before it. An idle writer somewhere in the cluster, which every cursor names as running for ever, does not
+ * hold it up.
+ */
 async function isOver(session: Session, partition: string, keepMs: number): Promise<boolean> {
   const { rows } = await session.query({
     reads: true,
     text: `
 select last.slot <> tripact.outbox_slot()
        and last.recorded_at < clock_timestamp() - $1 * interval '1 millisecond'
-       and last.tx < (select pg_snapshot_xmin(seen::pg_snapshot) from tripact.outbox_lane order by 1 limit 1) as over
-  from (select tx, slot, recorded_at from ${partition} order by tx desc limit 1) last`,
+       and exists (select from tripact.outbox_lane)
+       and not exists (
+         select from (select seen::pg_snapshot from (select distinct seen from tripact.outbox_lane) d) c
+          where exists (select from ${partition} o where o.tx >= pg_snapshot_xmax(c.seen))
+             or exists (select from ${partition} o where o.tx = any (array(select pg_snapshot_xip(c.seen))))
+       ) as over
+  from (select slot, recorded_at from ${partition} order by tx desc limit 1) last`,
     values: [keepMs],
   });
   return rows[0]?.["over"] === true;
