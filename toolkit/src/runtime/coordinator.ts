@@ -87,7 +87,7 @@ export class Coordinator {
       notify,
       owner,
       commits: this.#commits,
-      bulkhead: new Bulkhead(clock, tuning, (participant, pauseMs) => notify({ kind: "participant-paused", participant, pauseMs })),
+      bulkhead: new Bulkhead(clock, tuning, notify),
       mayCall: () => !this.#stopping && this.#ownership.mayCall(),
       onVerdict: (live, verdict) => this.#verdict(live, verdict),
       onDurable: (live) => this.#durable(live),
@@ -329,6 +329,7 @@ export class Coordinator {
   #durable(live: Live): void {
     if (this.#watchers.has(live.gid)) this.#watchers.reached(live.gid, outcomeOf(live.gid, live.state));
     if (!live.ended) return;
+    if (live.state.kind === "rolled-back") this.#parts.notify({ kind: "rolled-back", gid: live.gid, reason: live.state.reason });
     this.#forgetting.add(live.gid, live.state);
     this.#forget(live, "it has ended");
   }

@@ -16,6 +16,7 @@ import type { GroupCommit } from "./journal/group-commit.ts";
 import { eventsOf, type Letter } from "./letters.ts";
 import type { Flight, Live } from "./live.ts";
 import { askSql } from "./calls/local-step.ts";
+import { noticesOf } from "./journal/telling.ts";
 import type { Notify } from "./notices.ts";
 import type { Tuning } from "./options.ts";
 import type { Directory } from "./calls/directory.ts";
@@ -74,11 +75,12 @@ export class Engine {
   }
 
   apply(live: Live, event: TransactionEvent): void {
+    const before = live.state;
     live.apply(event, this.parts.clock.nowMs());
     if (live.driver !== undefined) live.driver.heard(event);
     else if (live.identity.definition !== PLAN_DEFINITION) live.past.push(event);
     if (event.kind === "decided") this.#decided(live);
-    this.#tell(live, event);
+    for (const notice of noticesOf(live.gid, before, event, live.state)) this.parts.notify(notice);
   }
 
   /** A letter from somebody who does not own the transaction. */
@@ -313,15 +315,6 @@ export class Engine {
   #callOff(live: Live, branch: string): void {
     live.flights.get(branch)?.controller.abort();
     live.flights.delete(branch);
-  }
-
-  #tell(live: Live, event: TransactionEvent): void {
-    const { notify } = this.parts;
-    if (event.kind === "parked") notify({ ...event, kind: "parked", gid: live.gid });
-    else if (event.kind === "attempted" && event.spent) notify({ kind: "late", gid: live.gid, branch: event.branch, error: event.error });
-    else if (event.kind === "decided" && live.state.kind !== "committing" && live.state.kind !== "committed" && "reason" in live.state) {
-      notify({ kind: "rolled-back", gid: live.gid, reason: live.state.reason });
-    }
   }
 }
 

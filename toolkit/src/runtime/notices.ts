@@ -3,7 +3,10 @@ import type { ParkReason, RollBackReason } from "../protocol/transaction.ts";
 /** What an operator may want to hear. No payloads and no secrets: safe to log. */
 export type Notice =
   | { readonly kind: "parked"; readonly gid: string; readonly branch?: string; readonly reason: ParkReason; readonly detail: string }
+  /** Said once; `late-over` when the branch has its answer, or a person has decided. */
   | { readonly kind: "late"; readonly gid: string; readonly branch: string; readonly error: string }
+  | { readonly kind: "late-over"; readonly gid: string; readonly branch: string }
+  /** Everything is undone, and the journal says so. */
   | { readonly kind: "rolled-back"; readonly gid: string; readonly reason: RollBackReason }
   | { readonly kind: "fenced"; readonly gid: string }
   | { readonly kind: "unreadable"; readonly gid: string; readonly error: string }
@@ -18,7 +21,9 @@ export type Notice =
   /** The declared level holds again: from the next commit on also for what was written below it. */
   | { readonly kind: "durability-restored"; readonly since: string }
   | { readonly kind: "store"; readonly error: string }
+  /** Said once, however many calls test the water; `participant-resumed` when one of them is answered. */
   | { readonly kind: "participant-paused"; readonly participant: string; readonly pauseMs: number }
+  | { readonly kind: "participant-resumed"; readonly participant: string }
   | { readonly kind: "message-parked"; readonly subscription: string; readonly id: string; readonly topic: string; readonly key: string; readonly state: "parked" | "skipped"; readonly error: string }
   | { readonly kind: "message-late"; readonly subscription: string; readonly id: string; readonly topic: string; readonly key: string; readonly error: string }
   | { readonly kind: "subscription-paused"; readonly subscription: string; readonly error: string }

@@ -98,7 +98,7 @@ export function close(state: Committing | RollingBack, event: EventOf<"done">): 
 function closed(branch: Branch, how: "done" | "skipped" | "refused"): Branch {
   const asking = branch.phase.kind === "parked" ? branch.phase.before : branch.phase;
   if (asking.kind !== "closing") throw new IllegalTransition(branch.phase.kind, "closed", branch.name);
-  return { ...branch, phase: { kind: "closed", op: asking.op, how, forward: asking.forward } };
+  return { ...branch, phase: { kind: "closed", op: asking.op, how, forward: asking.forward }, late: false };
 }
 
 /** `confirm`, `cancel` and `compensate` may not be refused: only a person can say what such an answer means. */

@@ -1,9 +1,12 @@
 import type { Clock } from "../clock.ts";
+import type { Notify } from "../notices.ts";
 import type { Tuning } from "../options.ts";
 
 interface Lane {
   inFlight: number;
   unknownInARow: number;
+  /** Said to be paused, and not yet to be well again. */
+  told: boolean;
   pausedUntilMs: number;
   readonly waiting: (() => void)[];
   timer: (() => void) | undefined;
@@ -17,12 +20,12 @@ export class Bulkhead {
   readonly #lanes = new Map<string, Lane>();
   readonly #clock: Clock;
   readonly #tuning: Tuning;
-  readonly #onPause: (participant: string, pauseMs: number) => void;
+  readonly #notify: Notify;
 
-  constructor(clock: Clock, tuning: Tuning, onPause: (participant: string, pauseMs: number) => void) {
+  constructor(clock: Clock, tuning: Tuning, notify: Notify) {
     this.#clock = clock;
     this.#tuning = tuning;
-    this.#onPause = onPause;
+    this.#notify = notify;
   }
 
   /** Runs `go` now, or when the participant has room again. `go` must lead to `leave`. */
@@ -45,6 +48,8 @@ export class Bulkhead {
     if (end === "answered") {
       lane.unknownInARow = 0;
       lane.pausedUntilMs = 0;
+      if (lane.told) this.#notify({ kind: "participant-resumed", participant });
+      lane.told = false;
     } else if (end === "unknown") {
       lane.unknownInARow += 1;
       if (lane.unknownInARow >= this.#tuning.breakerAfter) this.#pause(participant, lane);
@@ -53,7 +58,8 @@ export class Bulkhead {
   }
 
   #pause(participant: string, lane: Lane): void {
-    if (lane.pausedUntilMs <= this.#clock.nowMs()) this.#onPause(participant, this.#tuning.breakerPauseMs);
+    if (!lane.told) this.#notify({ kind: "participant-paused", participant, pauseMs: this.#tuning.breakerPauseMs });
+    lane.told = true;
     lane.pausedUntilMs = this.#clock.nowMs() + this.#tuning.breakerPauseMs;
   }
 
@@ -85,7 +91,7 @@ export class Bulkhead {
   #lane(participant: string): Lane {
     let lane = this.#lanes.get(participant);
     if (lane === undefined) {
-      lane = { inFlight: 0, unknownInARow: 0, pausedUntilMs: 0, waiting: [], timer: undefined };
+      lane = { inFlight: 0, unknownInARow: 0, told: false, pausedUntilMs: 0, waiting: [], timer: undefined };
       this.#lanes.set(participant, lane);
     }
     return lane;

@@ -9,12 +9,15 @@ import type { Tuning } from "../options.ts";
 import type { BranchCode, OpContext } from "../driver.ts";
 import type { Live } from "../live.ts";
 import { summaryOf } from "../journal/summary.ts";
+import { noticesOf } from "../journal/telling.ts";
+import type { Notify } from "../notices.ts";
 
 /** What a local step needs of the engine that runs it. */
 export interface LocalStepHost {
   readonly store: Store;
   readonly clock: Clock;
   readonly tuning: Tuning;
+  readonly notify: Notify;
   readonly owner: () => string;
   readonly onVerdict: (live: Live, verdict: Verdict) => void;
   readonly step: (live: Live) => void;
@@ -51,7 +54,9 @@ export async function askSql(host: LocalStepHost, live: Live, branch: Branch, co
   function settle(verdict: Verdict): Answer | undefined {
     if (live.gone) return undefined;
     if (verdict === "applied" && sealedEvent !== undefined) {
-      live.sealed(evolve(live.state, sealedEvent, clock.nowMs()));
+      const before = live.state;
+      live.sealed(evolve(before, sealedEvent, clock.nowMs()));
+      for (const notice of noticesOf(live.gid, before, sealedEvent, live.state)) host.notify(notice);
       live.flights.delete(branch.name);
       live.driver?.heard(sealedEvent);
     } else {
