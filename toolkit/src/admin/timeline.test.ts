@@ -153,6 +153,17 @@ describe("the timeline", () => {
     assert.match(shown, /action #3 unknown[^\n]*\n {2}\.\.\. +35 more attempts \(--json has them all\)\n[^\n]*#39 unknown[^\n]*\n[^\n]*#40 unknown[^\n]*\n[^\n]*#41 done/);
   });
 
+  test("says for how many attempts an entry stands", async () => {
+    const story = new Story();
+    await story.start(FIRST, [{ kind: "started" }, { kind: "registered", branch: "pay", inputHash: "", offer: { kind: "pivot", guard: "barrier" } }]);
+    const attempt = { kind: "attempted", branch: "pay", op: "action", code: "timeout", error: "no answer", retryAfterMs: 50, spent: true } as const;
+    await story.entry(FIRST, [attempt]);
+    await story.entry(FIRST, [{ ...attempt, count: 24 }]);
+    await story.entry(FIRST, [{ kind: "done", branch: "pay", op: "action" }]);
+    const shown = printTimeline(timelineOf(await story.record(), nodesOf([])));
+    assert.match(shown, /action unknown[^\n]*\n[^\n]*action #2 to #25 unknown[^\n]*\n[^\n]*action #26 done/);
+  });
+
   test("shows control characters of error texts instead of obeying them", async () => {
     const story = new Story();
     await story.start(FIRST, [{ kind: "started" }, { kind: "registered", branch: "pay", inputHash: "", offer: { kind: "step", guard: "barrier", undo: "nothing" } }]);

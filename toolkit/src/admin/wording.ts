@@ -13,7 +13,7 @@ export function wordsOf(event: TransactionEvent, before: Transaction): string {
     case "registered":
       return `registered: ${wordsOfOffer(event.offer)}`;
     case "attempted":
-      return `${wordsOfCall(event, before)} unknown (${plain(event.code)}): ${plain(event.error)}; ${wordsOfRetry(event, before)}`;
+      return `${wordsOfCall(event, before)}${wordsOfCount(event, before)} unknown (${plain(event.code)}): ${plain(event.error)}; ${wordsOfRetry(event, before)}`;
     case "pending":
       return `${wordsOfCall(event, before)} not yet; asked again in ${wordsOfMs(event.retryAfterMs)}`;
     case "done":
@@ -101,6 +101,11 @@ function wordsOfOffer(offer: Offer): string {
 function wordsOfCall(event: EventOf<"attempted" | "pending" | "done" | "refused">, before: Transaction): string {
   const attempts = branchIn(before, event.branch)?.attempts ?? 0;
   return attempts === 0 ? event.op : `${event.op} #${attempts + 1}`;
+}
+
+/** The rest of `action #6` where an entry stands for several. */
+function wordsOfCount({ branch, count = 1 }: EventOf<"attempted">, before: Transaction): string {
+  return count === 1 ? "" : ` to #${(branchIn(before, branch)?.attempts ?? 0) + count}`;
 }
 
 function wordsOfRetry({ branch: name, spent, retryAfterMs }: EventOf<"attempted">, before: Transaction): string {

@@ -156,7 +156,8 @@ export type Verdict = "done" | "refused" | "retry" | "skip";
 export type TransactionEvent =
   | { readonly kind: "started"; readonly deadlineMs?: number; readonly plan?: Plan; readonly traceparent?: string }
   | { readonly kind: "registered"; readonly branch: string; readonly offer: Offer; readonly inputHash: string }
-  | { readonly kind: "attempted"; readonly branch: string; readonly op: Op; readonly code: string; readonly error: string; readonly retryAfterMs: number; readonly spent: boolean }
+  /** `count`: it stands for so many attempts, of which this is the last; absent: one. Only late branches fold theirs. */
+  | { readonly kind: "attempted"; readonly branch: string; readonly op: Op; readonly code: string; readonly error: string; readonly retryAfterMs: number; readonly spent: boolean; readonly count?: number }
   | { readonly kind: "pending"; readonly branch: string; readonly op: Op; readonly retryAfterMs: number }
   | { readonly kind: "done"; readonly branch: string; readonly op: Op; readonly result?: Json }
   | { readonly kind: "refused"; readonly branch: string; readonly op: Op; readonly code: string; readonly details?: Json }

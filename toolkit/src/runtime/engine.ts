@@ -78,7 +78,7 @@ export class Engine {
     const before = live.state;
     live.apply(event, this.parts.clock.nowMs());
     if (live.driver !== undefined) live.driver.heard(event);
-    else if (live.identity.definition !== PLAN_DEFINITION) live.past.push(event);
+    else if (live.identity.definition !== PLAN_DEFINITION) live.remember(event);
     if (event.kind === "decided") this.#decided(live);
     for (const notice of noticesOf(live.gid, before, event, live.state)) this.parts.notify(notice);
   }
@@ -268,7 +268,8 @@ export class Engine {
       const asked = branch !== undefined && (branch.phase.kind === "open" || branch.phase.kind === "closing") && askedOp(branch) === op;
       if (asked) {
         const { tuning, clock } = this.parts;
-        this.apply(live, eventOf(answer, branch, op, tuning.retry, clock.random(), tuning.payloadBytesMax));
+        const event = eventOf(answer, branch, op, tuning.retry, clock.random(), tuning.payloadBytesMax);
+        if (event.kind !== "attempted" || !live.folds(event, clock.nowMs())) this.apply(live, event);
       }
       this.step(live);
     });

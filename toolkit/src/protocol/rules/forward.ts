@@ -79,7 +79,7 @@ export function retryForward(state: Forward, event: EventOf<"attempted">, atMs: 
   const forwardOnly = pivotHolds(state.branches);
   const next = onBranch(state, event, (branch) => ({
     ...branch,
-    attempts: branch.attempts + 1,
+    attempts: branch.attempts + (event.count ?? 1),
     notBeforeMs: atMs + event.retryAfterMs,
     unaccounted: true,
     late: branch.late || (event.spent && forwardOnly),

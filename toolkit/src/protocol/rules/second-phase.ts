@@ -85,7 +85,7 @@ function forwardOf(phase: BranchPhase): Settled {
 export function retrySecond<S extends Committing | RollingBack>(state: S, event: EventOf<"attempted">, atMs: number): S {
   return onBranch(state, event, (branch) => ({
     ...branch,
-    attempts: branch.attempts + 1,
+    attempts: branch.attempts + (event.count ?? 1),
     notBeforeMs: atMs + event.retryAfterMs,
     late: branch.late || event.spent,
   }));

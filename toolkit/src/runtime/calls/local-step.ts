@@ -40,7 +40,7 @@ export async function askSql(host: LocalStepHost, live: Live, branch: Branch, co
       (result) => {
         const event = doneEvent(result, branch.name, context.op, tuning.payloadBytesMax);
         if (event.kind !== "done") throw new TripactError("invalid-input", "The result of this SQL step is not JSON.", { where: `${live.gid}/${branch.name}` });
-        const write = { kind: "entry" as const, gid: live.gid, epoch: live.epoch, seq: live.seq + 1, entry: JSON.stringify([event]) };
+        const write = { kind: "entry" as const, gid: live.gid, epoch: live.epoch, seq: live.seq + 1, entry: JSON.stringify(live.withFolded(event)) };
         const summary = summaryOf(evolve(live.state, event, clock.nowMs()));
         sealedEvent = event;
         return { flushId: clock.uuid(), write: { ...write, summary, mailSeen: live.mailSeen, mailGuard: false, messages: [] } };
@@ -55,7 +55,7 @@ export async function askSql(host: LocalStepHost, live: Live, branch: Branch, co
     if (live.gone) return undefined;
     if (verdict === "applied" && sealedEvent !== undefined) {
       const before = live.state;
-      live.sealed(evolve(before, sealedEvent, clock.nowMs()));
+      live.sealed(evolve(before, sealedEvent, clock.nowMs()), sealedEvent);
       for (const notice of noticesOf(live.gid, before, sealedEvent, live.state)) host.notify(notice);
       live.flights.delete(branch.name);
       live.driver?.heard(sealedEvent);
