@@ -1,7 +1,7 @@
 import { describe, it } from "node:test";
 import assert from "node:assert/strict";
 import { setTimeout as wait } from "node:timers/promises";
-import { Refused, saga } from "tripact";
+import { participant, Refused, saga } from "tripact";
 import { eventually, gate, nodes } from "../../test/memory/nodes.ts";
 
 const UNDO = { undo: () => undefined } as const;
@@ -77,5 +77,75 @@ describe("a replay that waits for something of its own", () => {
     await eventually(async () => ((await other.outcome("g")) as { parked?: string }).parked !== undefined || (await other.outcome("g")).kind === "committed", "it ends, or parks");
     assert.deepEqual(await other.outcome("g"), { kind: "committed", gid: "g", result: 2 });
     hangs.open();
+  });
+});
+
+describe("a flow that returns without waiting for a pivot that is still queued", () => {
+  it("commits with it, for it was asked for", async (t) => {
+    const { node, journal } = nodes(t);
+    const { opened: waits, open } = gate();
+    let shipped = 0;
+    const definition = saga("shipping", async (tx, _: null) => {
+      void tx.step("pack", () => waits, UNDO);
+      void tx.pivot("ship", () => {
+        shipped += 1;
+      });
+      void tx.step("thank", () => 1, { undo: "nothing" });
+      return "sent";
+    });
+    const tripact = await node({ definitions: [definition] });
+    const end = tripact.run(definition, null, { gid: "g" });
+    await eventually(() => journal("g").some((event) => event.kind === "registered"), "the step is registered");
+    open();
+    assert.deepEqual(await end, { kind: "committed", gid: "g", result: "sent" });
+    assert.equal(shipped, 1);
+    assert.deepEqual(journal("g").filter((event) => event.kind === "done").map((event) => "branch" in event && event.branch), ["pack", "ship", "thank"]);
+  });
+
+  it("rolls back if what it stands behind is refused", async (t) => {
+    const { node } = nodes(t);
+    let shipped = 0;
+    const definition = saga("shipping", async (tx, _: null) => {
+      void tx.step("pack", () => Promise.reject(new Refused("broken")), UNDO);
+      void tx.pivot("ship", () => {
+        shipped += 1;
+      });
+    });
+    const tripact = await node({ definitions: [definition] });
+    const outcome = await tripact.run(definition, null, { gid: "g" });
+    assert.deepEqual([outcome.kind, shipped], ["rolled-back", 0]);
+  });
+
+  it("parks if what is queued behind a pivot cannot follow one", async (t) => {
+    const { node, database } = nodes(t);
+    const wallet = participant({ name: "wallet", try: () => 1, confirm: () => undefined, cancel: () => undefined });
+    const definition = saga("shipping", async (tx, _: null) => {
+      void tx.pivot("ship", () => 1);
+      void tx.tcc("pay", wallet, null);
+    });
+    const tripact = await node({ definitions: [definition], participants: [wallet] });
+    await tripact.start(definition, null, { gid: "g" });
+    await eventually(() => database.transactions.get("g")?.summary.parked?.startsWith("flow-threw-after-pivot") === true, "it parks");
+  });
+
+  it("goes on with it after a takeover", async (t) => {
+    const { node, journal } = nodes(t);
+    const { opened: waits, open } = gate();
+    let shipped = 0;
+    const definition = (first: boolean) => saga("shipping", async (tx, _: null) => {
+      void tx.step("pack", () => (first ? waits : Promise.resolve()), UNDO);
+      void tx.pivot("ship", () => {
+        shipped += 1;
+      });
+    });
+    const [mine, theirs] = [definition(true), definition(false)];
+    const a = await node({ definitions: [mine] });
+    await a.start(mine, null, { gid: "g" });
+    await eventually(() => journal("g").some((event) => event.kind === "registered"), "the step is registered");
+    await a.stop();
+    const b = await node({ definitions: [theirs] });
+    assert.equal((await b.run(theirs, null, { gid: "g" })).kind, "committed");
+    open();
+    assert.equal(shipped, 1);
   });
 });

@@ -35,6 +35,8 @@ export class FlowRun implements Driver {
   #returned = false;
   /** What the flow threw. A pivot that is still open overrules the roll back that it asks for. */
   #thrown: { readonly error: unknown } | undefined;
+  /** What the flow has returned, while something that it asked for and did not wait for is still queued. */
+  #commit: EventOf<"commit-requested"> | undefined;
   #over = false;
 
   constructor(flow: (tx: Tx) => Promise<unknown>, host: DriverHost) {
@@ -103,6 +105,7 @@ export class FlowRun implements Driver {
       this.#settlements.shift();
       this.#settle(waiting, next);
       this.#registerQueued();
+      this.#requestCommit();
       this.#deliverNext();
     });
   }
@@ -153,7 +156,9 @@ export class FlowRun implements Driver {
     if (this.#pastEmitted.length > 0) return this.#changed(`the flow asks for ${ask.name} before it emits to ${this.#pastEmitted[0]?.topic ?? ""}, which is journaled`);
     const state = this.#host.state();
     if (state !== undefined && pivotDone(state.branches) && (ask.offer.kind === "tcc" || ask.offer.kind === "pivot")) {
-      return ask.reject(new TripactError("invalid-plan", `After the pivot there is neither a try nor another pivot: ${ask.name}.`, { where: this.#host.gid }));
+      const error = new TripactError("invalid-plan", `After the pivot there is neither a try nor another pivot: ${ask.name}.`, { where: this.#host.gid });
+      // A flow that has returned cannot hear of it any more.
+      return this.#returned ? this.#threw(error) : ask.reject(error);
     }
     const event: EventOf<"registered"> = { kind: "registered", branch: ask.name, offer: ask.offer, inputHash: ask.inputHash };
     this.#registered.set(ask.name, event);
@@ -211,7 +216,16 @@ export class FlowRun implements Driver {
     if (missing !== undefined) return this.#changed(`the flow returns without ${missing}, which is journaled`);
     const text = encodeResult(value, "the flow's result", this.#host.payloadBytesMax);
     // The round trip makes live and replayed results the same value.
-    this.#host.append(text === undefined ? { kind: "commit-requested" } : { kind: "commit-requested", result: JSON.parse(text) as Json });
+    this.#commit = text === undefined ? { kind: "commit-requested" } : { kind: "commit-requested", result: JSON.parse(text) as Json };
+    this.#requestCommit();
+  }
+
+  /** What was asked for is part of the transaction, waited for or not: a pivot that is still queued would be left out in silence. */
+  #requestCommit(): void {
+    if (this.#commit === undefined || this.#queued.length > 0 || this.#over || this.#thrown !== undefined) return;
+    const event = this.#commit;
+    this.#commit = undefined;
+    this.#host.append(event);
   }
 
   /** A refusal that no rule can follow is not the flow's to hear: a person decides what the step's end is. */
