@@ -6,7 +6,7 @@ import { textOf } from "../protocol/errors.ts";
 import { decide, type Effect } from "../protocol/decide.ts";
 import { drivePlan } from "../protocol/plan.ts";
 import { askedOp, type Branch, type ParkReason, type Transaction, type TransactionEvent } from "../protocol/transaction.ts";
-import type { Answer, Op } from "../protocol/outcome.ts";
+import { answerFromThrown, type Answer, type Op } from "../protocol/outcome.ts";
 import type { Mail, Store, Verdict } from "../stores/store.ts";
 import { ask, contextOf, eventOf, limitKey, undoUnguarded } from "./calls/asking.ts";
 import type { Bulkhead } from "./calls/bulkhead.ts";
@@ -230,6 +230,7 @@ export class Engine {
         return this.receive(live, () => this.step(live));
       }
       this.#ask(live, branch, op, code, flight)
+        .catch((error: unknown) => answerFromThrown(error))
         .then((answer) => {
           // One that was called off says nothing about its participant.
           const isWanted = live.flights.get(branch.name) === flight;
@@ -242,7 +243,7 @@ export class Engine {
   }
 
   /** Undefined when the op has journaled its own end (local SQL). */
-  #ask(live: Live, branch: Branch, op: Op, code: BranchCode, flight: Flight): Promise<Answer | undefined> {
+  async #ask(live: Live, branch: Branch, op: Op, code: BranchCode, flight: Flight): Promise<Answer | undefined> {
     const { clock, tuning } = this.parts;
     const context = contextOf({
       gid: live.gid,
@@ -254,10 +255,10 @@ export class Engine {
       traceparent: live.traceparent,
       signal: flight.controller.signal,
     });
-    if (code.kind === "sql") return askSql({ ...this.parts, step: (it) => this.step(it) }, live, branch, code, context, flight.controller);
+    if (code.kind === "sql") return await askSql({ ...this.parts, step: (it) => this.step(it) }, live, branch, code, context, flight.controller);
     const guarded = !("guard" in branch.offer) || branch.offer.guard === "barrier";
     const undo = op === "compensate" || op === "cancel";
-    return (undo && !guarded ? undoUnguarded : ask)(code, context, tuning.opTimeoutMs, clock, flight.controller);
+    return await (undo && !guarded ? undoUnguarded : ask)(code, context, tuning.opTimeoutMs, clock, flight.controller);
   }
 
   #answered(live: Live, name: string, op: Op, flight: Flight, answer: Answer): void {

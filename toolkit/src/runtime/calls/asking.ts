@@ -23,7 +23,7 @@ export function within(limitMs: number, clock: Clock, controller: AbortControlle
       resolve({ kind: "unknown", code: "timeout", error: `no answer within ${limitMs} ms` });
       controller.abort();
     });
-    work().then(
+    begun(work).then(
       (answer) => {
         cancel();
         resolve(answer);
@@ -34,6 +34,11 @@ export function within(limitMs: number, clock: Clock, controller: AbortControlle
       },
     );
   });
+}
+
+/** What throws before it gives a promise, and what gives none, ends as any other. */
+async function begun(work: () => Promise<Answer>): Promise<Answer> {
+  return await work();
 }
 
 /**

@@ -2,6 +2,7 @@ import { describe, it } from "node:test";
 import assert from "node:assert/strict";
 import { participant, Pause, Pending, Refused, saga, type Verdict } from "tripact";
 import { answers, testSaga } from "tripact/testing";
+import type { Transport } from "../../transports/transport.ts";
 import { eventually, gate, nodes } from "../../../test/memory/nodes.ts";
 
 const UNDO = { undo: () => undefined } as const;
@@ -220,5 +221,25 @@ describe("a participant that does not answer", () => {
     for (let n = 0; n < 5; n += 1) assert.equal((await tripact.run(using, false, { gid: `quick-${n}` })).kind, "committed");
     hangs.open(1);
     for (const outcome of await Promise.all(stuck)) assert.equal(outcome.kind, "committed");
+  });
+
+  it("is asked again when its transport throws at once, and keeps no slot", async (t) => {
+    const { node } = nodes(t);
+    const good = participant({ name: "odd", action: () => 1, compensate: () => undefined });
+    let calls = 0;
+    const transport: Transport = {
+      features: good.transport.features,
+      call: (call, signal) => {
+        calls += 1;
+        if (calls < 4) throw new TypeError("no promise at all");
+        return good.transport.call(call, signal);
+      },
+      close: () => good.transport.close(),
+    };
+    const odd = { ...good, transport };
+    const using = saga("using", async (tx, _: null) => await tx.step("use", odd, null));
+    const tripact = await node({ definitions: [using], participants: [odd], participantLimit: 1 });
+    assert.deepEqual(await tripact.run(using, null, { gid: "g" }), { kind: "committed", gid: "g", result: 1 });
+    assert.equal((await tripact.run(using, null, { gid: "h" })).kind, "committed");
   });
 });
