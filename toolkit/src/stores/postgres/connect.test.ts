@@ -8,6 +8,8 @@ import pg from "pg";
 import { TripactError } from "../../protocol/errors.ts";
 import { entryOf, readOne, startOf, write } from "../conformance.ts";
 import type { Store } from "../store.ts";
+import { Connection, type ConnectionOptions } from "./connection.ts";
+import { loadPg } from "./driver.ts";
 import { migrate, postgresStore } from "./store.ts";
 
 const database = await freshDatabase("connect");
@@ -287,6 +289,54 @@ test("while the server is away, each statement waits its own time and not that o
     const asked = Array.from({ length: 6 }, () => assert.rejects(store.journal.post("nobody", "{}"), { code: "store-unreachable" }));
     await Promise.all(asked);
     assert.ok(performance.now() - beganMs < 3_000, `${performance.now() - beganMs} ms`);
+  } finally {
+    await store.close();
+  }
+});
+
+test("a session that is opened while the store is closed, or begins anew, is closed as well", async () => {
+  const url = new URL(database.url);
+  const name = `leaks ${randomUUID()}`;
+  const sessions = async (): Promise<number> => {
+    const { rows } = await client.query<{ count: string }>("select count(*) from pg_stat_activity where application_name like $1", [`${name}%`]);
+    return Number(rows[0]?.count);
+  };
+  const { promise: opened, resolve: open } = Promise.withResolvers<void>();
+  const options: ConnectionOptions = {
+    ...{ pg: loadPg, url: url.href, place: "here", applicationName: name, connectTimeoutMs: 5_000, statementTimeoutMs: 5_000, settings: [] },
+    commitLevel: () => "on",
+    prepare: () => opened,
+  };
+  const [closing, resetting] = [new Connection(options), new Connection(options)];
+  const opening = [closing.open(), resetting.open()].map((it) => it.catch((error: unknown) => error));
+  await until("both are connected", async () => (await sessions()) === 2);
+  await closing.close();
+  await resetting.reset();
+  open();
+  assert.deepEqual((await Promise.all(opening)).map((error) => error instanceof TripactError && error.code), ["stopped", "not-connected"]);
+  assert.equal(resetting.state, "new");
+  await until("no session is left", async () => (await sessions()) === 0);
+  await resetting.close();
+});
+
+test("a store that goes down says so once", async () => {
+  const { hostname: host, port } = new URL(database.url);
+  const proxy = await startProxy({ target: { host, port: Number(port) } });
+  const url = new URL(database.url);
+  url.port = String(proxy.port);
+  const store = await connected(url.href);
+  await proxy.close();
+  await until("it is down", () => store.health().state === "down");
+  try {
+    for (const work of [() => store.journal.counts(), () => write(store, randomUUID(), [startOf()])]) {
+      const error = await work().then(() => assert.fail("there is no server"), (it: unknown) => it);
+      assert.ok(error instanceof TripactError);
+      assert.equal(error.message.match(/No connection to Postgres/g)?.length ?? 0, 1, error.message);
+      assert.equal(error.message.match(/Nothing was written/g)?.length ?? 0, 1, error.message);
+      assert.doesNotMatch(error.message, /\.\./);
+    }
+    const { detail = "" } = store.health();
+    assert.doesNotMatch(detail, /Nothing was written|No connection to Postgres/);
   } finally {
     await store.close();
   }

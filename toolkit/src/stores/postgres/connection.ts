@@ -1,7 +1,7 @@
 import { performance } from "node:perf_hooks";
-import { TripactError, textOf } from "../../protocol/errors.ts";
+import { TripactError } from "../../protocol/errors.ts";
 import type { PgResult } from "./driver.ts";
-import { unreachable } from "./outcome.ts";
+import { unreachable, wordsOf } from "./outcome.ts";
 import { Session } from "./session.ts";
 import type { Backend, SessionOptions, Statement } from "./session.ts";
 
@@ -36,6 +36,8 @@ export class Connection {
   #predecessor: Backend | undefined;
   #problem: unknown;
   #downSinceMs = 0;
+  /** Which `open` is the one that counts. */
+  #opening = 0;
   #queue: Promise<unknown> = Promise.resolve();
   #changed = Promise.withResolvers<void>();
 
@@ -49,7 +51,7 @@ export class Connection {
 
   /** Why it is not up. */
   get problem(): string {
-    return this.#problem === undefined ? "" : textOf(this.#problem);
+    return this.#problem === undefined ? "" : wordsOf(this.#problem);
   }
 
   get session(): Session | undefined {
@@ -64,12 +66,21 @@ export class Connection {
   /** The first connect: one try. */
   async open(): Promise<void> {
     if (this.#state === "closed") throw this.#refusal();
-    this.#adopt(await this.#newSession());
+    this.#opening += 1;
+    const opening = this.#opening;
+    const session = await this.#newSession();
+    if (opening !== this.#opening) {
+      // Closed or reset meanwhile: nobody else knows of this session.
+      await session.close();
+      throw this.#refusal();
+    }
+    this.#adopt(session);
   }
 
   /** Undoes `open`. */
   async reset(): Promise<void> {
     if (this.#state === "closed") return;
+    this.#opening += 1;
     const session = this.#session;
     this.#session = undefined;
     this.#setState("new");
@@ -102,6 +113,7 @@ export class Connection {
   /** Waits for the statement in flight, then closes. Twice without harm. */
   async close(): Promise<void> {
     if (this.#state === "closed") return;
+    this.#opening += 1;
     const wasUp = this.#state === "up";
     const session = this.#session;
     this.#setState("closed");

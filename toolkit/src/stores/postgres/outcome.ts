@@ -11,21 +11,27 @@ export type Moment = "connecting" | "reading" | "writing";
 export function outcomeOf(error: unknown, moment: Moment, place: string): unknown {
   if (error instanceof TripactError) return error;
   const state = sqlStateOf(error);
-  if (moment === "connecting") return unreachable(`No connection to Postgres: ${textOf(error)}.`, place, error);
+  if (moment === "connecting") return unreachable(`No connection to Postgres: ${wordsOf(error)}.`, place, error);
   if (state === undefined || endsSession(state)) {
-    if (moment === "reading") return unreachable(`The connection to Postgres was lost: ${textOf(error)}.`, place, error);
-    return new TripactError("store-unknown", `The connection to Postgres was lost before the reply: ${textOf(error)}.`, {
+    if (moment === "reading") return unreachable(`The connection to Postgres was lost: ${wordsOf(error)}.`, place, error);
+    return new TripactError("store-unknown", `The connection to Postgres was lost before the reply: ${wordsOf(error)}.`, {
       where: place,
       hint: "The write may have been committed; write it again under the same flush id to find out.",
       cause: error,
     });
   }
   if (state === "42P01" || state === "3F000" || state === "42703") return schemaMissing(place, error);
-  if (isTransient(state)) return unreachable(`Postgres rolled the statement back: ${textOf(error)}.`, place, error);
+  if (isTransient(state)) return unreachable(`Postgres rolled the statement back: ${wordsOf(error)}.`, place, error);
   if (isAboutTheData(state)) {
-    return new TripactError("store-bad-row", `Postgres refuses this data: ${textOf(error)}.`, { where: place, cause: error });
+    return new TripactError("store-bad-row", `Postgres refuses this data: ${wordsOf(error)}.`, { where: place, cause: error });
   }
   return error;
+}
+
+/** What the driver or the server said, without what we have put around it, and without a full stop: for a sentence of ours. */
+export function wordsOf(error: unknown): string {
+  if (error instanceof TripactError && error.cause !== undefined) return wordsOf(error.cause);
+  return textOf(error).replace(/\.+$/, "");
 }
 
 export function sqlStateOf(error: unknown): string | undefined {
