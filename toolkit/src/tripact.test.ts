@@ -1,6 +1,7 @@
 import { describe, it } from "node:test";
 import assert from "node:assert/strict";
-import { ConflictingGid, createTripact, memoryStore, NeverStarted, Overloaded, participant, plan, saga, TripactError, type Plan, type TripactErrorCode } from "tripact";
+import { ConflictingGid, createTripact, memoryStore, NeverStarted, Overloaded, participant, Pending, plan, saga, TripactError, type Plan, type TripactErrorCode } from "tripact";
+import type { PlanBranch } from "./protocol/plan.ts";
 import type { TuningOptions } from "./runtime/options.ts";
 import { eventually, gate, nodes } from "../test/memory/nodes.ts";
 
@@ -164,9 +165,39 @@ describe("what is refused at the door, before anything is written", () => {
     await bad([[{ ...step, participant: "nobody" }]], "unknown-participant");
     await bad([[{ ...step, payload: { at: new Date() } }]], "invalid-input");
     await bad("nonsense", "invalid-plan");
+    await bad([], "invalid-plan");
     assert.equal(database.transactions.size, 0);
     assert.throws(() => plan({ stock }).step("a", "stock", 1).step("a", "stock", 1).build(), refusing("invalid-plan"));
     assert.equal((await tripact.runPlan(plan({ stock }).step("a", "stock", 1).build())).kind, "committed");
+  });
+});
+
+describe("a plan whose participant does not serve what it asks for", () => {
+  it("is refused before anything is written, instead of being tried in vain", async (t) => {
+    const { node, database } = nodes(t);
+    const stock = participant({ name: "stock", action: () => 1, compensate: () => undefined });
+    const wallet = participant({ name: "wallet", try: () => 1, confirm: () => undefined, cancel: () => undefined });
+    const tripact = await node({ participants: [stock, wallet] });
+    const call = { name: "a", payload: 1 };
+    const wrong: readonly PlanBranch[] = [
+      { kind: "step", ...call, participant: "wallet", undo: "compensate" },
+      { kind: "pivot", ...call, participant: "wallet" },
+      { kind: "tcc", ...call, participant: "stock" },
+    ];
+    for (const branch of wrong) await assert.rejects(tripact.startPlan({ groups: [[branch]] }), refusing("invalid-plan"));
+    assert.equal(database.transactions.size, 0);
+  });
+});
+
+describe("the answer for a branch that is not there", () => {
+  it("is told, where the node drives the transaction", async (t) => {
+    const { node, journal } = nodes(t);
+    const paying = saga("paying", async (tx, _: null) => await tx.step("pay", () => Promise.reject(new Pending({ retryAfterMs: 3_600_000 })), { undo: "nothing" }));
+    const tripact = await node({ definitions: [paying] });
+    await tripact.start(paying, null, { gid: "g" });
+    await assert.rejects(tripact.complete("g", "pya", { kind: "done" }), (error) => refusing("unknown-branch")(error) && error instanceof Error && error.message.includes("pay"));
+    await tripact.complete("g", "pay", { kind: "done", result: 1 });
+    assert.ok(journal("g").some((event) => event.kind === "done"));
   });
 });
 
@@ -220,6 +251,23 @@ describe("a node's own state", () => {
     const b = await node({ definitions: [theirs] });
     assert.deepEqual(await b.run(theirs, 1, { gid: "g" }), { kind: "committed", gid: "g", result: "a then b" });
     hangs.open();
+  });
+
+  it("lists by nothing that it was not made for", async (t) => {
+    const { node } = nodes(t);
+    const tripact = await node();
+    const wrong: readonly Readonly<Record<string, unknown>>[] = [
+      { state: "open' or true" },
+      { limit: 0 },
+      { limit: 1.5 },
+      { limit: "9; drop" },
+      { limit: 10_001 },
+      { definition: 1 },
+      { before: { startedAtMs: Number.NaN, gid: "g" } },
+      { before: { startedAtMs: 1 } },
+    ];
+    for (const query of wrong) await assert.rejects(tripact.list(query), refusing("invalid-option"), JSON.stringify(query));
+    assert.deepEqual(await tripact.list({ state: "open", limit: 10_000, before: { startedAtMs: 1, gid: "g" } }), []);
   });
 
   it("lists and prunes", async (t) => {

@@ -11,12 +11,12 @@ import { Directory } from "./runtime/calls/directory.ts";
 import type { Runnable } from "./runtime/driver.ts";
 import { PLAN_DEFINITION } from "./runtime/engine.ts";
 import { checkLetter, type Completion, type Letter } from "./runtime/letters.ts";
-import { Live, type Identity } from "./runtime/live.ts";
+import { compareIdentity, Live, type Identity } from "./runtime/live.ts";
 import type { Notice, Notify } from "./runtime/notices.ts";
 import { checkDuration, tune, type Tuning, type TuningOptions } from "./runtime/options.ts";
 import type { TransactionOutcome } from "./runtime/outcome.ts";
 import type { SqlExecutor } from "./stores/sql.ts";
-import type { Counts, JournalHeader, ListQuery, Store, StoreHealth } from "./stores/store.ts";
+import { LIST_STATES, type Counts, type JournalHeader, type ListQuery, type Store, type StoreHealth } from "./stores/store.ts";
 import type { Participant } from "./transports/participant.ts";
 
 export interface TripactOptions extends TuningOptions {
@@ -165,11 +165,7 @@ class Door implements Tripact {
     // The canonical text is the plan's identity, and a bounded one; what it says is driven, whatever the caller's objects do.
     const text = encodeInput(checkPlan(plan), "plan", this.#tuning.payloadBytesMax);
     const checked = this.#guarded(checkPlan(JSON.parse(text)));
-    for (const item of checked.groups.flat()) {
-      if ("participant" in item && this.#directory.participant(item.participant) === undefined) {
-        throw new TripactError("unknown-participant", `This node cannot reach ${item.participant}.`, { where: item.name, hint: "Register it, or allow its host." });
-      }
-    }
+    for (const item of checked.groups.flat()) if ("participant" in item) this.#checkParticipant(item);
     const gid = checkGid(options.gid ?? uuidV7(this.#clock));
     const identity = { gid, definition: PLAN_DEFINITION, version: "1", inputHash: fingerprint(JSON.parse(text) as Json), input: null };
     return { gid, ...(await this.#coordinator.start(identity, { ...startedOf(options, undefined), plan: checked })) };
@@ -222,7 +218,7 @@ class Door implements Tripact {
   }
 
   async list(query: Partial<ListQuery> = {}): Promise<readonly JournalHeader[]> {
-    return await this.#store.journal.list({ limit: 100, ...query });
+    return await this.#store.journal.list(checkQuery({ limit: 100, ...query }));
   }
 
   async health(): Promise<Health> {
@@ -269,9 +265,18 @@ class Door implements Tripact {
       this.#coordinator.expectWork();
       return { gid: identity.gid, attached: false };
     }
-    const [first] = await this.#store.journal.read([identity.gid]);
-    if (first !== undefined && (first.definition !== identity.definition || first.inputHash !== identity.inputHash)) throw new ConflictingGid(identity.gid, "definition or input");
+    compareIdentity(verdict, identity);
     return { gid: identity.gid, attached: true };
+  }
+
+  #checkParticipant({ kind, name, participant }: Extract<PlanBranch, { participant: string }>): void {
+    if (this.#directory.participant(participant) === undefined) {
+      throw new TripactError("unknown-participant", `This node cannot reach ${participant}.`, { where: name, hint: "Register it, or allow its host." });
+    }
+    const offers = this.#directory.kindOf(participant);
+    if (offers === undefined || (offers === "tcc") === (kind === "tcc")) return;
+    const hint = offers === "tcc" ? "It serves try, confirm and cancel: say tcc." : "It serves action and compensate: say step or pivot.";
+    throw new TripactError("invalid-plan", `${participant} is no participant for a ${kind}.`, { where: name, hint });
   }
 
   /** A participant that has no barrier here has none, whatever a plan says of it or leaves out. */
@@ -288,6 +293,22 @@ class Door implements Tripact {
   #known(gid: string, sent: "delivered" | "posted" | "ended" | "never-started"): void {
     if (sent === "never-started") throw new TripactError("unknown-transaction", "No transaction has this gid, and none will.", { where: gid });
   }
+}
+
+const LIST_MAX = 10_000;
+
+/** A query may come from anywhere; what is in none of the lists would be answered with whatever the store makes of it. */
+function checkQuery(query: ListQuery): ListQuery {
+  const { state, limit, before, definition, gid } = query;
+  if (state !== undefined && !LIST_STATES.includes(state)) throw new TripactError("invalid-option", `state is one of ${LIST_STATES.join(", ")}.`, { where: "state" });
+  if (!Number.isInteger(limit) || limit < 1 || limit > LIST_MAX) throw new TripactError("invalid-option", `limit is a whole number from 1 to ${LIST_MAX}.`, { where: "limit" });
+  for (const [where, text] of Object.entries({ definition, gid, "before.gid": before?.gid })) {
+    if (text !== undefined && typeof text !== "string") throw new TripactError("invalid-option", `${where} is a text.`, { where });
+  }
+  if (before !== undefined && !(Number.isFinite(before.startedAtMs) && before.gid !== undefined)) {
+    throw new TripactError("invalid-option", "before is the startedAtMs and the gid of a listed transaction.", { where: "before" });
+  }
+  return query;
 }
 
 function startedOf(options: StartOptions, defaultDeadlineMs: number | undefined): EventOf<"started"> {

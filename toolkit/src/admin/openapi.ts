@@ -40,7 +40,7 @@ const call = { name: text, participant: { ...text, description: "Its URL; an op 
 const callRequired = ["kind", "name", "participant", "payload"];
 
 const schemas: Readonly<Record<string, Schema>> = {
-  Plan: object({ groups: { ...list({ ...list(ref("Branch")), minItems: 1 }), description: "In order; the branches of a group run side by side." } }, ["groups"]),
+  Plan: object({ groups: { ...list({ ...list(ref("Branch")), minItems: 1 }), minItems: 1, description: "In order; the branches of a group run side by side." } }, ["groups"]),
   Branch: oneOf(
     object({ kind: constant("step"), ...call, undo: choice("compensate", "nothing") }, [...callRequired, "undo"]),
     object({ kind: constant("pivot"), ...call }, callRequired),

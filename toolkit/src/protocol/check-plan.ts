@@ -12,6 +12,7 @@ export function checkPlan(input: unknown): Plan {
     throw wrong("a plan is an object with `groups`, a list of lists of branches", "plan");
   }
   const groups = (input as { groups: unknown[] }).groups;
+  if (groups.length === 0) throw wrong("a plan has at least one group", "groups");
   const seen = new Set<string>();
   let pivot: string | undefined;
   let count = 0;

@@ -96,8 +96,6 @@ describe("a plan", () => {
     assert.deepEqual(state.kind === "committed" && state.result, { a: null, b: "B" });
   });
 
-  it("with nothing to do commits at once", () => assert.equal(new Follower().state.kind, "committed"));
-
   it("rolls back when a branch is refused, without waiting for its neighbours", () => {
     const plan = new Follower([step("a")], [step("b"), step("c")]).tell(done("a", "action"), refused("b", "action", "sold-out"));
     assert.deepEqual(plan.asks, ["c compensate"]);
@@ -177,6 +175,7 @@ describe("a plan at the door", () => {
     "null": [null, "plan", /an object with `groups`/],
     "no groups": [{}, "plan", /an object with `groups`/],
     "a group that is no list": [{ groups: [step("a")] }, "groups[0]", /a list of at least one branch/],
+    "no group": [{ groups: [] }, "groups", /at least one group/],
     "an empty group": [{ groups: [[step("a")], []] }, "groups[1]", /a list of at least one branch/],
     "a branch that is no object": [group(null), "groups[0][0]", /a branch is an object/],
     "an unknown kind": [group({ kind: "leap", name: "a" }), "groups[0][0]", /kind is one of step, pivot, tcc, sleep, emit/],

@@ -12,7 +12,7 @@ import { GroupCommit } from "./journal/group-commit.ts";
 import { LevelWatch } from "./journal/level.ts";
 import { Mailbox } from "./journal/mailbox.ts";
 import { Pruning } from "./journal/pruning.ts";
-import type { Letter } from "./letters.ts";
+import { refuseUnknownBranch, type Letter } from "./letters.ts";
 import { compareIdentity, Live, type Identity } from "./live.ts";
 import type { Notify } from "./notices.ts";
 import type { Tuning } from "./options.ts";
@@ -214,6 +214,7 @@ export class Coordinator {
   async send(gid: string, letter: Letter): Promise<"delivered" | "posted" | "ended" | "never-started"> {
     const live = this.#lives.get(gid);
     if (live !== undefined && live.seq > 0 && !live.gone && !live.held && this.#ownership.mayWrite()) {
+      if (letter.kind === "complete") refuseUnknownBranch(live, letter.branch);
       this.#engine.deliver(live, letter);
       // Lost with this node's memory of the transaction: once more, to whoever has it now. All letters bear repetition.
       if (!live.gone && (await this.#watch(gid, "journaled")) !== "elsewhere") return "delivered";

@@ -55,6 +55,13 @@ function wrong(what: string, where: string): TripactError {
   return new TripactError("invalid-input", `This cannot be followed: ${what}.`, { where });
 }
 
+/** Only the owner knows which branches there are, and only of what is registered does anybody hold the answer. */
+export function refuseUnknownBranch({ gid, state }: { readonly gid: string; readonly state: Transaction }, branch: string): void {
+  if (state.kind === "unborn" || state.branches.some(({ name }) => name === branch)) return;
+  const names = state.branches.map(({ name }) => name).join(", ");
+  throw new TripactError("unknown-branch", `This transaction has no branch ${branch}.`, { where: gid, hint: names === "" ? "It has no branch yet." : `It has ${names}.` });
+}
+
 /** The events that a letter means in this state. None where it comes too late, or asks for what cannot be. */
 export function eventsOf(letter: Letter, state: Transaction): readonly TransactionEvent[] {
   if (state.kind === "unborn") return [];

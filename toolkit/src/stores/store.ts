@@ -185,8 +185,10 @@ export type PostVerdict =
   /** The gid was unknown; now a tombstone says that it never started, and never will. */
   | { readonly kind: "never-started" };
 
+export const LIST_STATES = ["open", "parked", "late", "unclaimed", "ended"] as const;
+
 export interface ListQuery {
-  readonly state?: "open" | "parked" | "late" | "unclaimed" | "ended";
+  readonly state?: (typeof LIST_STATES)[number];
   readonly definition?: string;
   /** Only this one. */
   readonly gid?: string;
@@ -262,6 +264,9 @@ export interface Membership {
 export type Topic = "work" | "mail" | "ended" | "outbox" | "nodes";
 export type Heard = Topic | "lost" | "back";
 
+/** Which promise a gid already names. */
+export type TakenBy = Pick<JournalHeader, "definition" | "inputHash">;
+
 /** A business write and its journal entry in one commit. */
 export interface LocalSql {
   /**
@@ -270,6 +275,9 @@ export interface LocalSql {
    * `store-unknown` when the commit's reply was lost: doing the same again settles it, because the sequence lets only one win.
    */
   run<T>(owner: string, body: (db: SqlExecutor) => Promise<T>, seal: (result: T) => { readonly flushId: string; readonly write: EntryWrite }): Promise<{ readonly verdict: Verdict; readonly result: T }>;
-  /** Writes a start inside the caller's own transaction; nobody owns it until a node finds it after the commit. */
-  startIn(db: SqlExecutor, start: StartWrite): Promise<"started" | "exists" | "never-started">;
+  /**
+   * Writes a start inside the caller's own transaction; nobody owns it until a node finds it after the commit. Where the gid is taken, it
+   * answers by what: only the caller's transaction sees a start that it wrote itself.
+   */
+  startIn(db: SqlExecutor, start: StartWrite): Promise<"started" | "never-started" | TakenBy>;
 }

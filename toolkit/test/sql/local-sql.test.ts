@@ -113,6 +113,13 @@ test("a transaction started inside the caller's own SQL transaction starts with 
     }),
     /changes its mind/,
   );
+  // Two starts in one SQL transaction: nobody else sees the first yet.
+  await inTransaction(async (db: SqlExecutor) => {
+    await tripact.start(db, purchase, { id: "h" }, { gid: "in-h" });
+    assert.deepEqual(await tripact.start(db, purchase, { id: "h" }, { gid: "in-h" }), { gid: "in-h", attached: true });
+    await assert.rejects(tripact.start(db, purchase, { id: "i" }, { gid: "in-h" }), { code: "conflicting-gid" });
+  });
+  assert.equal((await tripact.run(purchase, { id: "h" }, { gid: "in-h" })).kind, "committed");
   assert.deepEqual(await tripact.outcome("in-f"), { kind: "never-started", gid: "in-f" });
   assert.deepEqual(await rows("select * from orders where id = 'f'"), []);
 });

@@ -58,6 +58,11 @@ export class Directory {
     return resolved;
   }
 
+  /** Of a registered participant. One that is found by its URL is asked whatever the plan says. */
+  kindOf(target: string): Participant["kind"] | undefined {
+    return this.#participants.get(target)?.kind;
+  }
+
   runs(): readonly DefinitionVersion[] {
     return [...this.#definitions.values()].map(({ definition, version }) => ({ definition, version }));
   }

@@ -175,7 +175,7 @@ test("a start inside the caller's own transaction is claimed after its commit, a
   assert.deepEqual(await store.journal.read([undone.gid]), []);
 });
 
-test("note 32: of two starts of one gid, the loser waits for the winner's commit and is told `exists`", async () => {
+test("note 32: of two starts of one gid, the loser waits for the winner's commit and is told by what the gid is taken", async () => {
   const start = startOf();
   const late = startOf();
   await store.journal.post(late.gid, "{}");
@@ -184,7 +184,7 @@ test("note 32: of two starts of one gid, the loser waits for the winner's commit
   const loser = write(store, randomUUID(), [start]);
   await client.query("commit");
   assert.deepEqual(await loser, ["exists"]);
-  assert.equal(await localSql.startIn(executor(client), start), "exists");
+  assert.deepEqual(await localSql.startIn(executor(client), start), { definition: start.definition, inputHash: start.inputHash });
   assert.equal(await localSql.startIn(executor(client), late), "never-started");
 });
 

@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { TripactError } from "../../protocol/errors.ts";
-import type { EntryWrite, LocalSql, StartWrite, Verdict, WriteBatch } from "../store.ts";
+import type { EntryWrite, LocalSql, StartWrite, TakenBy, Verdict, WriteBatch } from "../store.ts";
 import type { SqlExecutor } from "../sql.ts";
 import type { Connection } from "./connection.ts";
 import type { Durability } from "./durability.ts";
 import { appliedBy, messagesText, verdicts, writeStatement } from "./flush.ts";
 import { sqlStateOf, outcomeOf } from "./outcome.ts";
-import { storable } from "./rows.ts";
+import { storable, textIn } from "./rows.ts";
 import type { Session } from "./session.ts";
 
 type Row = Readonly<Record<string, unknown>>;
@@ -66,7 +66,7 @@ export class PostgresLocalSql implements LocalSql {
     });
   }
 
-  async startIn(db: SqlExecutor, start: StartWrite): Promise<"started" | "exists" | "never-started"> {
+  async startIn(db: SqlExecutor, start: StartWrite): Promise<"started" | "never-started" | TakenBy> {
     const { rows } = await db.execute(
       `
 with place as (
@@ -89,8 +89,10 @@ select place, level, isolation, (select count(*) from s)::int as started from pl
     this.#check(row, start.gid);
     if (Number(row["started"]) === 1) return "started";
     // Whoever lost the race sees the winner in a new statement only.
-    const { rows: found } = await db.execute(`select status from tripact.transaction where gid = $1`, [start.gid]);
-    return found[0]?.["status"] === "never-started" ? "never-started" : "exists";
+    const { rows: found } = await db.execute(`select status, definition, input_hash from tripact.transaction where gid = $1`, [start.gid]);
+    const [first] = found;
+    if (first === undefined) throw new TripactError("store-unreachable", "This gid was taken, and has gone in the same moment.", { where: start.gid, hint: "Start it again." });
+    return first["status"] === "never-started" ? "never-started" : { definition: textIn(first, "definition"), inputHash: textIn(first, "input_hash") };
   }
 
   /**
