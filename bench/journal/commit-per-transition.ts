@@ -37,6 +37,7 @@ export function commitPerTransition(url: string): { readonly store: Store; reado
     journal: {
       read: (gids) => journal.read(gids),
       claim: (claim) => journal.claim(claim),
+      release: (owner, gids) => journal.release(owner, gids),
       post: (gid, body) => journal.post(gid, body),
       mail: (owner, limit) => journal.mail(owner, limit),
       list: (query) => journal.list(query),

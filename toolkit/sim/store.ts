@@ -32,6 +32,7 @@ export function simStore(process: Process, database: MemoryDatabase, faults: Fau
     write: (batch) => (faults.broken("ack-before-commit") ? ackFirst(batch) : through("write", () => writeBroken(inner.journal, database, batch, faults))),
     read: (gids) => through("read", () => inner.journal.read(gids)),
     claim: (claim) => through("claim", () => inner.journal.claim(claim)),
+    release: (owner, gids) => through("release", () => inner.journal.release(owner, gids)),
     post: (gid, body) => through("post", () => inner.journal.post(gid, body)),
     mail: (owner, limit) => through("mail", () => inner.journal.mail(owner, limit)),
     list: (query) => inner.journal.list(query),

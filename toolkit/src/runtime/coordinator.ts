@@ -17,7 +17,7 @@ import { compareIdentity, Live, type Identity } from "./live.ts";
 import type { Notify } from "./notices.ts";
 import type { Tuning } from "./options.ts";
 import { outcomeOf, type TransactionOutcome } from "./outcome.ts";
-import { outcomeOfRecord, patiently, Readings } from "./reading.ts";
+import { outcomeOfRecord, patiently, Readings, refuseOther } from "./reading.ts";
 import { Watchers, type Until } from "./watchers.ts";
 import { Ownership } from "./ownership/ownership.ts";
 import { Recovery } from "./ownership/recovery.ts";
@@ -89,6 +89,11 @@ export class Coordinator {
       commits: this.#commits,
       bulkhead: new Bulkhead(clock, tuning, notify),
       mayCall: () => !this.#stopping && this.#ownership.mayCall(),
+      onUnreachable: (live, branch, participant) => {
+        if (!live.durable) return;
+        this.#forget(live, `${participant} is not reached from here`);
+        void this.#recovery.handingBack.giveBack(live.gid, branch, participant);
+      },
       onVerdict: (live, verdict) => this.#verdict(live, verdict),
       onDurable: (live) => this.#durable(live),
     });
@@ -101,10 +106,7 @@ export class Coordinator {
       mayRead: () => mayWrite() && !this.#stopping,
       limit: tuning.batchMax,
       notify,
-      deliver: (mail) => {
-        const live = this.#lives.get(mail.gid);
-        if (live !== undefined) this.#engine.deliverMail(live, mail);
-      },
+      deliver: (mail) => this.#engine.deliverMail(this.#lives.get(mail.gid), mail),
     });
     this.#recovery = new Recovery({
       journal: store.journal,
@@ -115,6 +117,7 @@ export class Coordinator {
       mayWrite,
       runs: directory.runs(),
       adopt: (live, record) => this.#adopt(live, record),
+      announce: () => store.membership.announce("work"),
     });
   }
 
@@ -165,7 +168,7 @@ export class Coordinator {
       await durable;
     } catch (error) {
       if (!(error instanceof Attach)) throw error;
-      await this.#compareStored(identity);
+      refuseOther(await this.#readings.one(identity.gid), identity);
       return { attached: true };
     }
     if (running !== undefined) compareIdentity(running.identity, identity);
@@ -378,13 +381,6 @@ export class Coordinator {
   #busy(): boolean {
     for (const live of this.#lives.values()) if (live.flights.size > 0 || !live.durable) return true;
     return false;
-  }
-
-  async #compareStored(identity: Identity): Promise<void> {
-    const record = await this.#readings.one(identity.gid);
-    if (record === undefined) throw new TripactError("store-unknown", "The gid is taken, but cannot be read yet.", { where: identity.gid, hint: "Start again with the same gid." });
-    if (record.summary.status === "never-started") throw new NeverStarted(identity.gid);
-    compareIdentity(record, identity);
   }
 
   #watch(gid: string, until: Until): Promise<TransactionOutcome | "elsewhere"> {

@@ -35,6 +35,8 @@ export interface EngineParts {
   /** Ours, and recently confirmed: without that, nothing is sent. */
   readonly mayCall: () => boolean;
   readonly owner: () => string;
+  /** A plan asks for a participant that this node does not reach. */
+  readonly onUnreachable: (live: Live, branch: string, participant: string) => void;
   readonly onVerdict: (live: Live, verdict: Verdict) => void;
   /** Decided and journaled, or ended and journaled. */
   readonly onDurable: (live: Live) => void;
@@ -91,8 +93,9 @@ export class Engine {
     });
   }
 
-  /** A letter that came by mail. One that cannot be followed is told, and counts as read: it must not hold up what is behind it. */
-  deliverMail(live: Live, { gid, n, body }: Mail): void {
+  /** A letter that came by mail, for what may not be driven here any more. One that cannot be followed is told, and counts as read: it must not hold up what is behind it. */
+  deliverMail(live: Live | undefined, { gid, n, body }: Mail): void {
+    if (live === undefined) return;
     this.receive(live, () => {
       if (n <= live.mailSeen) return;
       try {
@@ -289,15 +292,20 @@ export class Engine {
   #unreached(live: Live, branch: Branch): boolean {
     const { clock, tuning } = this.parts;
     const planned = live.identity.definition === PLAN_DEFINITION;
-    if (!planned) this.#beginDriver(live);
+    const target = "target" in branch.offer ? branch.offer.target : undefined;
+    if (planned && target !== undefined) {
+      // Not from within a step: others of its calls may still be on their way out.
+      clock.turn(() => this.parts.onUnreachable(live, branch.name, target.participant));
+      return true;
+    }
+    this.#beginDriver(live);
     if (live.state.kind === "forward" && live.state.halted !== undefined) return true;
     live.unreachableSinceMs ??= clock.nowMs();
     const waited = clock.nowMs() - live.unreachableSinceMs;
     // A replay that is through will not get any further; one that waits for something foreign gets the time of an op.
     const through = live.driver !== undefined && !live.driver.replaying && waited >= LOOK_AGAIN_MS;
-    if (!planned && !through && waited < tuning.opTimeoutMs) return false;
+    if (!through && waited < tuning.opTimeoutMs) return false;
     live.unreachableSinceMs = undefined;
-    const target = "target" in branch.offer ? branch.offer.target : undefined;
     if (target === undefined) this.apply(live, { kind: "parked", branch: branch.name, reason: "undo-unreachable", detail: "the flow, run again, does not come to this branch" });
     else this.apply(live, { kind: "parked", branch: branch.name, reason: "unknown-participant", detail: `no participant ${target.participant} on this node` });
     clock.turn(() => this.step(live));

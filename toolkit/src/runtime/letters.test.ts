@@ -21,6 +21,7 @@ function gatedStore(database: MemoryDatabase): { readonly store: Store; readonly
         },
         read: (gids) => journal.read(gids),
         claim: (claim) => journal.claim(claim),
+        release: (owner, gids) => journal.release(owner, gids),
         post: (gid, body) => journal.post(gid, body),
         mail: (owner, limit) => journal.mail(owner, limit),
         list: (query) => journal.list(query),

@@ -8,6 +8,8 @@ export type Notice =
   | { readonly kind: "late-over"; readonly gid: string; readonly branch: string }
   /** Everything is undone, and the journal says so. */
   | { readonly kind: "rolled-back"; readonly gid: string; readonly reason: RollBackReason }
+  /** This node does not reach the participant; whoever does takes the transaction up. Until then it is unclaimed. */
+  | { readonly kind: "handed-back"; readonly gid: string; readonly branch: string; readonly participant: string }
   | { readonly kind: "fenced"; readonly gid: string }
   | { readonly kind: "unreadable"; readonly gid: string; readonly error: string }
   | { readonly kind: "flush-retried"; readonly attempt: number; readonly writes: number; readonly error: string }

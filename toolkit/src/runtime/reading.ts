@@ -1,6 +1,7 @@
-import { textOf, TripactError } from "../protocol/errors.ts";
+import { NeverStarted, textOf, TripactError } from "../protocol/errors.ts";
 import type { Journal, JournalRecord } from "../stores/store.ts";
 import type { Clock } from "./clock.ts";
+import { compareIdentity, type Identity } from "./live.ts";
 import type { Notify } from "./notices.ts";
 import type { Tuning } from "./options.ts";
 import { outcomeOf, outcomeOfHeader, type TransactionOutcome } from "./outcome.ts";
@@ -15,6 +16,13 @@ export function outcomeOfRecord(record: JournalRecord, parts: { readonly clock: 
     parts.notify({ kind: "unreadable", gid: record.gid, error: textOf(error) });
     return outcomeOfHeader(record);
   }
+}
+
+/** Who starts what is there already attaches to it, if it is the same promise. */
+export function refuseOther(record: JournalRecord | undefined, identity: Identity): void {
+  if (record === undefined) throw new TripactError("store-unknown", "The gid is taken, but cannot be read yet.", { where: identity.gid, hint: "Start again with the same gid." });
+  if (record.summary.status === "never-started") throw new NeverStarted(identity.gid);
+  compareIdentity(record, identity);
 }
 
 /**

@@ -331,6 +331,24 @@ function claims(stores: () => Stores): void {
     assert.deepEqual(await write(other, heir, [entryOf(gids[0]!, 2, { epoch: 2, mailSeen: 1 })]), ["applied"]);
   });
 
+  it("releases what is ours, for the next claim, which may leave it out", async () => {
+    const { store, other } = stores();
+    const [node, heir] = [nodeOf("releasing"), nodeOf("heir")];
+    for (const joining of [node, heir]) await store.membership.join(joining);
+    const definition = `released-${randomUUID()}`;
+    const gids = Array.from({ length: 3 }, () => gidOf("release")).toSorted();
+    const [first, second, foreign] = [gids[0]!, gids[1]!, gids[2]!];
+    await write(store, node.incarnation, [startOf({ gid: first, definition }), startOf({ gid: second, definition })]);
+    await write(store, heir.incarnation, [startOf({ gid: foreign, definition })]);
+    await store.journal.release(node.incarnation, [first, foreign, gidOf("nobody")]);
+    assert.deepEqual((await store.journal.list({ state: "unclaimed", definition, limit: 9 })).map(({ gid }) => gid), [first]);
+    assert.deepEqual(await write(store, node.incarnation, [entryOf(first, 2)]), ["fenced"], "nobody writes what he has given up");
+    const claim = (except: readonly string[]) => other.journal.claim({ claimId: randomUUID(), owner: heir.incarnation, from: [], runs: [{ definition, version: "1" }], except, limit: 9 });
+    assert.deepEqual(await claim([first, "quote\"d, {odd}"]), []);
+    assert.deepEqual(await claim([second]), [first]);
+    assert.equal((await readOne(store, first)).epoch, 2);
+  });
+
   it("gives each transaction to one of two claimants", async () => {
     const { store, other } = stores();
     const owner = randomUUID();

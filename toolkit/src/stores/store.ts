@@ -170,6 +170,8 @@ export interface Claim {
   /** Claim what these incarnations own, if they are fenced or gone, and what nobody owns. Empty: whatever is fenced or gone. */
   readonly from: readonly string[];
   readonly runs: readonly DefinitionVersion[];
+  /** None of these: the claimant has just handed them back. */
+  readonly except?: readonly string[];
   /** At most this many a slice (500). */
   readonly limit: number;
 }
@@ -213,6 +215,8 @@ export interface Journal {
   read(gids: readonly string[], purpose?: "takeover"): Promise<readonly JournalRecord[]>;
   /** Bumps owner and epoch of up to `limit` matching transactions (marking them with the claim's id as flush id) and commits; the caller then reads them: two statements. */
   claim(claim: Claim): Promise<readonly string[]>;
+  /** Gives up what `owner` owns of these, so that nobody owns it until the next claim. What is not its own is left alone. */
+  release(owner: string, gids: readonly string[]): Promise<void>;
   /** Leaves a request for whoever owns the gid. An unknown gid becomes `never-started` first. */
   post(gid: string, body: string): Promise<PostVerdict>;
   /** Unread mail of the transactions that `owner` owns. */

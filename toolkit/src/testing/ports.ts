@@ -50,6 +50,7 @@ export function mortalStore({ process, database, reach, db, onSql }: MortalStore
     write: (batch) => over(process, reach, `write ${contentsOf(batch)}`, () => journal.write(batch)),
     read: (gids, purpose) => over(process, reach, "read", () => journal.read(gids, purpose)),
     claim: (claim) => over(process, quiet, "claim", () => journal.claim(claim)),
+    release: (owner, gids) => over(process, reach, "release", () => journal.release(owner, gids)),
     post: (gid, body) => over(process, reach, "post", () => journal.post(gid, body)),
     mail: (owner, limit) => over(process, quiet, "mail", () => journal.mail(owner, limit)),
     list: (query) => journal.list(query),

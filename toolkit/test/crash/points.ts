@@ -58,6 +58,7 @@ function watchedJournal(journal: Journal, pass: Pass, recovery: { begun: boolean
       recovery.begun = false;
       return around(pass, "journal.claim", () => journal.claim(claim));
     },
+    release: (owner, gids) => around(pass, "journal.release", () => journal.release(owner, gids)),
     post: (gid, body) => around(pass, "journal.post", () => journal.post(gid, body)),
     mail: (owner, limit) => journal.mail(owner, limit),
     list: (query) => journal.list(query),

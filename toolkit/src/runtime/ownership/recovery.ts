@@ -1,10 +1,10 @@
 import { textOf, TripactError } from "../../protocol/errors.ts";
 import type { DefinitionVersion, JournalRecord } from "../../stores/store.ts";
 import type { Live } from "../live.ts";
+import { HandingBack, type HandingBackParts } from "./handing-back.ts";
 import { Taking, type TakingParts } from "./taking.ts";
 
-export interface RecoveryParts extends TakingParts {
-  readonly owner: () => string;
+export interface RecoveryParts extends TakingParts, HandingBackParts {
   readonly mayWrite: () => boolean;
   readonly runs: readonly DefinitionVersion[];
   readonly adopt: (live: Live, record: JournalRecord) => void;
@@ -16,6 +16,7 @@ export interface RecoveryParts extends TakingParts {
  */
 export class Recovery {
   readonly taking: Taking;
+  readonly handingBack: HandingBack;
   readonly #parts: RecoveryParts;
   #sweeping: Promise<void> = Promise.resolve();
   #running = false;
@@ -26,6 +27,7 @@ export class Recovery {
   constructor(parts: RecoveryParts) {
     this.#parts = parts;
     this.taking = new Taking(parts);
+    this.handingBack = new HandingBack(parts);
   }
 
   /** No backlog is left that this node could recover. */
@@ -35,6 +37,7 @@ export class Recovery {
 
   stop(): void {
     this.#stopped = true;
+    this.handingBack.stop();
   }
 
   /** Claims everything that is nobody's. One sweep at a time; a request during a sweep leads to one more. */
@@ -78,7 +81,7 @@ export class Recovery {
   /** One slice. Waits trouble with the store out, with a smaller slice where only the slice is the trouble. Undefined once this node stops. */
   async #claim(owner: string): Promise<{ readonly gids: readonly string[]; readonly limit: number } | undefined> {
     const { journal, tuning, clock, notify, runs } = this.#parts;
-    const claim = { claimId: clock.uuid(), owner, from: [], runs };
+    const claim = { claimId: clock.uuid(), owner, from: [], runs, except: this.handingBack.except() };
     let limit = tuning.claimSlice;
     for (let attempt = 0; !this.#stopped; attempt += 1) {
       try {

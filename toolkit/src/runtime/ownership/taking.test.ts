@@ -14,6 +14,7 @@ function storeWith(database: MemoryDatabase, replaced: (journal: Journal) => Par
     write: (batch) => journal.write(batch),
     read: (gids) => journal.read(gids),
     claim: (claim) => journal.claim(claim),
+    release: (owner, gids) => journal.release(owner, gids),
     post: (gid, body) => journal.post(gid, body),
     mail: (owner, limit) => journal.mail(owner, limit),
     list: (query) => journal.list(query),

@@ -59,7 +59,7 @@ class MemoryJournal implements Journal {
     );
   }
 
-  claim({ claimId, owner, from, runs, limit }: Claim): Promise<readonly string[]> {
+  claim({ claimId, owner, from, runs, limit, except = [] }: Claim): Promise<readonly string[]> {
     const { nodes, open, transactions } = this.#database;
     const dead = [...open.keys()].filter((it) => it === "" || (it !== owner && nodes.get(it)?.fenced !== false && (from.length === 0 || from.includes(it))));
     const again = [...(open.get(owner) ?? [])].filter((gid) => transactions.get(gid)?.flushId === claimId);
@@ -68,7 +68,7 @@ class MemoryJournal implements Journal {
       .concat(again)
       .filter((gid) => {
         const row = transactions.get(gid);
-        return row !== undefined && runs.some((run) => run.definition === row.start.definition && run.version === row.start.version);
+        return row !== undefined && !except.includes(gid) && runs.some((run) => run.definition === row.start.definition && run.version === row.start.version);
       })
       .sort()
       .slice(0, limit);
@@ -80,6 +80,14 @@ class MemoryJournal implements Journal {
       this.#database.setOwner(gid, row, owner);
     }
     return Promise.resolve(claimed);
+  }
+
+  release(owner: string, gids: readonly string[]): Promise<void> {
+    for (const gid of gids) {
+      const row = this.#database.transactions.get(gid);
+      if (row?.owner === owner && !row.summary.ended) this.#database.setOwner(gid, row, null);
+    }
+    return Promise.resolve();
   }
 
   post(gid: string, body: string): Promise<PostVerdict> {

@@ -94,6 +94,18 @@ select ${headerColumns},
     });
   }
 
+  async release(owner: string, gids: readonly string[]): Promise<void> {
+    await this.#connections.ops.query({
+      name: "tripact_release",
+      text: `
+with mine as (
+  select gid from tripact.transaction where gid = any ($2::text[]) and owner = $1 and ended_at is null order by gid for update
+)
+update tripact.transaction t set owner = null, updated_at = clock_timestamp() from mine where t.gid = mine.gid`,
+      values: [owner, textArray(gids)],
+    });
+  }
+
   async post(gid: string, body: string): Promise<PostVerdict> {
     return this.#connections.ops.exclusive(async (session) => {
       for (let tries = 0; tries < POST_TRIES_MAX; tries += 1) {
@@ -209,6 +221,7 @@ with recursive owners as (
      and exists (select from unnest($3::text[], $4::text[]) as runs (definition, version)
                   where runs.definition = t.definition and runs.version = t.version)
      and not exists (select from tripact.node me where me.incarnation = $1 and me.fenced_at is not null)
+     and t.gid <> all ($7::text[])
    order by t.gid limit $5 ${locking}
 )
 update tripact.transaction t set owner = $1, epoch = t.epoch + 1, flush_id = $6, updated_at = clock_timestamp()
@@ -221,6 +234,7 @@ returning t.gid`,
       textArray(claim.runs.map(({ version }) => version)),
       claim.limit,
       claim.claimId,
+      textArray(claim.except ?? []),
     ],
   });
   return rows.map((row) => textIn(row, "gid")).toSorted();
