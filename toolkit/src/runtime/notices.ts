@@ -1,7 +1,9 @@
+import type { LogNotice } from "../stores/outbox-log.ts";
 import type { ParkReason, RollBackReason } from "../protocol/transaction.ts";
 
 /** What an operator may want to hear. No payloads and no secrets: safe to log. */
 export type Notice =
+  | LogNotice
   | { readonly kind: "parked"; readonly gid: string; readonly branch?: string; readonly reason: ParkReason; readonly detail: string }
   /** Said once; `late-over` when the branch has its answer, or a person has decided. */
   | { readonly kind: "late"; readonly gid: string; readonly branch: string; readonly error: string }

@@ -14,14 +14,21 @@ export interface OutboxLog {
   readonly retries: Retries;
   readonly desk: Desk;
   readonly membership: Membership;
-  /** Connects and checks the schema; throws `store-unreachable`, `schema-mismatch`, `pooler-refused`. */
-  connect(): Promise<void>;
+  /** Connects and checks the schema; throws `store-unreachable`, `schema-mismatch`, `pooler-refused`. What is no error goes to `notify`. */
+  connect(notify?: (notice: LogNotice) => void): Promise<void>;
   health(): StoreHealth;
   /** Tells the relays of this log, in this process and others, that there is something new (coalesced, best effort). */
   announce(): void;
   /** Closes every connection. Twice without harm. */
   close(): Promise<void>;
 }
+
+/** What a log says of itself, for an operator: safe to log. */
+export type LogNotice =
+  /** Commits wake the relay through the write-ahead log: from now on, or again. */
+  | { readonly kind: "wal-wake-on" }
+  /** They do not, for this reason; notifications and the poll do, and it is tried again. */
+  | { readonly kind: "wal-wake-off"; readonly detail: string };
 
 export interface OutboxLogFeatures {
   readonly name: string;

@@ -74,7 +74,7 @@ export async function createRelay(options: RelayOptions): Promise<Relay> {
   if (plans.length === 0) throw new TripactError("invalid-option", "A relay needs at least one subscription.", { where: "subscriptions" });
   const names = new Set(plans.map(({ name }) => name));
   if (names.size < plans.length) throw new TripactError("invalid-option", "Two subscriptions have the same name.", { where: "subscriptions" });
-  await options.log.connect();
+  await options.log.connect(options.onNotice);
   const relay = new RunningRelay(options, plans, tuning, nodes);
   try {
     await relay.start();

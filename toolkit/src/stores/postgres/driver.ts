@@ -13,11 +13,15 @@ export interface PgConfig {
   readonly connectionTimeoutMillis: number;
   readonly application_name: string;
   readonly keepAlive: boolean;
+  /** A session that may also stream the write-ahead log of its database. */
+  readonly replication?: "database";
 }
 
 export interface PgClient {
   /** The backend's process id as the server announced it when the session began. */
   readonly processID?: number | null;
+  /** What the driver itself speaks through: there alone are the messages of a copy in both directions. */
+  readonly connection?: PgWire;
   connect(): Promise<unknown>;
   query(statement: { name?: string; text: string; values?: unknown[] }): Promise<PgResult>;
   end(): Promise<void>;
@@ -25,6 +29,13 @@ export interface PgClient {
   on(event: "end", listener: () => void): unknown;
   on(event: "notice", listener: (notice: PgNotice) => void): unknown;
   on(event: "notification", listener: (notification: PgNotification) => void): unknown;
+}
+
+export interface PgWire {
+  on(event: "replicationStart", listener: () => void): unknown;
+  on(event: "copyData", listener: (message: { readonly chunk: Buffer }) => void): unknown;
+  sendCopyFromChunk(chunk: Buffer): void;
+  endCopyFrom(): void;
 }
 
 export interface PgResult {

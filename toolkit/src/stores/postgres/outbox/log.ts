@@ -1,5 +1,5 @@
 import { TripactError } from "../../../protocol/errors.ts";
-import type { Desk, Lanes, Messages, OutboxLog, OutboxLogFeatures, Page, ReadQuery, Settlement } from "../../outbox-log.ts";
+import type { Desk, Lanes, LogNotice, Messages, OutboxLog, OutboxLogFeatures, Page, ReadQuery, Settlement } from "../../outbox-log.ts";
 import type { StoreHealth } from "../../store.ts";
 import { Connection, type ConnectionOptions } from "../connection.ts";
 import { loadPg, type PgModule } from "../driver.ts";
@@ -12,6 +12,7 @@ import { PostgresLanes, refuseOldSession, settleStatement } from "./lanes.ts";
 import { pinnedReads, read } from "./read.ts";
 import { PostgresRetries } from "./retries.ts";
 import { fold, tidy } from "./tidy.ts";
+import { namesFor, WalWake, type WakeFromWal } from "./wal/wake.ts";
 
 export interface PostgresOutboxLogOptions {
   /** A direct connection: a transaction-pooling proxy is refused. */
@@ -24,6 +25,12 @@ export interface PostgresOutboxLogOptions {
   readonly statementTimeoutMs?: number;
   /** Default `tripact relay`; each connection adds its role. */
   readonly applicationName?: string;
+  /**
+   * Wakes the relay by the write-ahead log: within a millisecond of a commit, whoever wrote it, and without a notification. Needs `wal_level = logical`, a
+   * role with REPLICATION, and a free slot and sender for each relay; where one is missing a notice says so, and the relay goes on
+   * by notification and poll. The slot is temporary: it ends with the relay. Default: false.
+   */
+  readonly wakeFromWal?: WakeFromWal;
 }
 
 const LOCK_TIMEOUT_MS = 2_000;
@@ -41,7 +48,7 @@ export function postgresOutboxLog(options: PostgresOutboxLogOptions): OutboxLog 
   return new PostgresOutboxLog(options);
 }
 
-/** Five connections: the log itself, people's questions, and lock, watch and listen as every node has them. */
+/** Five connections: the log itself, people's questions, and lock, watch and listen as every node has them. A sixth streams the write-ahead log. */
 class PostgresOutboxLog implements OutboxLog, Messages {
   readonly features: OutboxLogFeatures = { name: "postgres", persistent: true };
   readonly lanes: Lanes;
@@ -55,6 +62,7 @@ class PostgresOutboxLog implements OutboxLog, Messages {
   readonly #connections: readonly Connection[];
   #numbered: { readonly session: Session; readonly number: number } | undefined;
   #foldedAtMs = Number.NEGATIVE_INFINITY;
+  readonly #wal: WalWake | undefined;
   #connected: Promise<void> | undefined;
 
   constructor(options: PostgresOutboxLogOptions) {
@@ -76,7 +84,10 @@ class PostgresOutboxLog implements OutboxLog, Messages {
       prepare: async (session) => {
         await session.query({ reads: true, text: `listen ${channel}` });
       },
-      onBack: () => membership.tellAll(),
+      onBack: () => {
+        membership.tellAll();
+        this.#wal?.kick();
+      },
     });
     const membership = new PostgresMembership({ lock, watch, listen });
     this.membership = membership;
@@ -84,18 +95,20 @@ class PostgresOutboxLog implements OutboxLog, Messages {
     this.retries = new PostgresRetries(this.#log);
     this.desk = new PostgresDesk(this.#ops, () => this.announce());
     this.#connections = [this.#log, this.#ops, lock, watch, listen];
+    this.#wal = this.#newWalWake();
   }
 
   get messages(): Messages {
     return this;
   }
 
-  connect(): Promise<void> {
+  async connect(notify?: (notice: LogNotice) => void): Promise<void> {
     this.#connected ??= this.#connect().catch((error: unknown) => {
       this.#connected = undefined;
       throw error;
     });
-    return this.#connected;
+    await this.#connected;
+    this.#wal?.start(notify);
   }
 
   health(): StoreHealth {
@@ -118,6 +131,7 @@ class PostgresOutboxLog implements OutboxLog, Messages {
   }
 
   async close(): Promise<void> {
+    await this.#wal?.close();
     await Promise.all(this.#connections.map((connection) => connection.close()));
   }
 
@@ -125,7 +139,9 @@ class PostgresOutboxLog implements OutboxLog, Messages {
     return this.#log.exclusive(async (session) => {
       const number = this.#numberOf(session);
       refuseOldSession(query.cursor, number);
-      return read(session, number, query);
+      const page = await read(session, number, query);
+      this.#wal?.read(page.cursor);
+      return page;
     });
   }
 
@@ -165,18 +181,18 @@ class PostgresOutboxLog implements OutboxLog, Messages {
     }
   }
 
+  #newWalWake(): WalWake | undefined {
+    const names = namesFor(this.#options.wakeFromWal);
+    return names && new WalWake({ ...names, ...this.#server("wal"), eye: this.#ops, wake: () => this.membership.tell("outbox") });
+  }
+
   #connection(role: string, settings: readonly string[], more: Partial<ConnectionOptions> = {}): Connection {
-    const { url, pg, applicationName = "tripact relay", connectTimeoutMs = 5_000, statementTimeoutMs = 30_000 } = this.#options;
-    return new Connection({
-      pg: pg === undefined ? loadPg : () => Promise.resolve(pg),
-      url,
-      place: this.#place,
-      applicationName: `${applicationName} ${role}`,
-      connectTimeoutMs,
-      statementTimeoutMs,
-      settings,
-      commitLevel: () => "on",
-      ...more,
-    });
+    const { statementTimeoutMs = 30_000 } = this.#options;
+    return new Connection({ ...this.#server(role), place: this.#place, statementTimeoutMs, settings, commitLevel: () => "on", ...more });
+  }
+
+  #server(role: string): Pick<ConnectionOptions, "pg" | "url" | "applicationName" | "connectTimeoutMs"> {
+    const { url, pg, applicationName = "tripact relay", connectTimeoutMs = 5_000 } = this.#options;
+    return { pg: pg === undefined ? loadPg : () => Promise.resolve(pg), url, applicationName: `${applicationName} ${role}`, connectTimeoutMs };
   }
 }
