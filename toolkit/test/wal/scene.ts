@@ -16,19 +16,29 @@ export interface Watched {
   readonly notices: Notice[];
   /** What was said of the stream, in order: `on`, or why not. */
   said(): readonly string[];
+  /** How often it was woken, by whatever. */
+  woken(): number;
 }
 
-export async function watchedRelay(url: string, wakeFromWal: PostgresOutboxLogOptions["wakeFromWal"], onDelivery: (value: string) => void = () => {}): Promise<Watched> {
+/** A beat is a look as well. */
+const SELDOM = { pollMinMs: 60_000, pollMaxMs: 60_000, beatEveryMs: 60_000, leaseMs: 300_000 };
+
+export async function watchedRelay(
+  url: string,
+  wakeFromWal: PostgresOutboxLogOptions["wakeFromWal"],
+  { onDelivery, pace = SELDOM }: { readonly onDelivery?: (value: string) => void; readonly pace?: Partial<typeof SELDOM> } = {},
+): Promise<Watched> {
   const delivered: string[] = [];
   const notices: Notice[] = [];
+  const log = postgresOutboxLog({ url, ...(wakeFromWal === undefined ? {} : { wakeFromWal }) });
+  let woken = 0;
+  log.membership.listen((heard) => {
+    if (heard === "outbox") woken += 1;
+  });
   const relay = await createRelay({
-    log: postgresOutboxLog({ url, ...(wakeFromWal === undefined ? {} : { wakeFromWal }) }),
+    log,
     source: "shop",
-    pollMinMs: 60_000,
-    pollMaxMs: 60_000,
-    // A beat is a look as well.
-    beatEveryMs: 60_000,
-    leaseMs: 300_000,
+    ...pace,
     onNotice: (notice) => notices.push(notice),
     subscriptions: [
       {
@@ -39,7 +49,7 @@ export async function watchedRelay(url: string, wakeFromWal: PostgresOutboxLogOp
             for (const { payload } of messages) {
               const value = String(JSON.parse(payload));
               delivered.push(value);
-              onDelivery(value);
+              onDelivery?.(value);
             }
             return messages.map(() => ({ kind: "done" as const }));
           },
@@ -49,7 +59,7 @@ export async function watchedRelay(url: string, wakeFromWal: PostgresOutboxLogOp
     ],
   });
   const said = (): readonly string[] => notices.flatMap((notice) => (notice.kind === "wal-wake-on" ? ["on"] : notice.kind === "wal-wake-off" ? [notice.detail] : []));
-  return { relay, delivered, notices, said };
+  return { relay, delivered, notices, said, woken: () => woken };
 }
 
 /** Until the stream is on, for the nth time, and the look that follows has been taken. */

@@ -94,10 +94,10 @@ export class Subscription {
     this.#hotUntilMs = clock.nowMs() + tuning.hotMs;
   }
 
-  /** Keys may have been decided on. */
+  /** There may be something new, or keys may have been decided on. New messages first: they are what is mostly meant. */
   look(): void {
-    this.#sync();
     this.wake();
+    this.#sync();
   }
 
   /** These lanes should be ours and no others: what is more is let go of when it is settled, what is missing is claimed where it is free. */
@@ -105,9 +105,9 @@ export class Subscription {
     const { plan, log, owner, notify } = this.#parts;
     const have = new Set(this.lanes);
     for (const lane of have) if (!wanted.includes(lane)) this.#leaving.add(lane);
-    for (const lane of wanted) this.#leaving.delete(lane);
+    const back = wanted.filter((lane) => this.#leaving.delete(lane));
     this.#letGo();
-    this.#resumeLanes();
+    if (back.length > 0) this.#resumeLanes();
     const missing = wanted.filter((lane) => !have.has(lane));
     if (missing.length === 0 || this.#stopping) return;
     const life = this.#life;
