@@ -7,7 +7,7 @@ export const EXIT = {
   failed: 1,
   /** The command line, or a file that it names, cannot be followed. */
   usage: 2,
-  /** No transaction has this gid. */
+  /** No transaction has this gid, no message this id. */
   notFound: 3,
   /** Nobody answers at the store's address, or it does not let us in: worth another try. */
   unreachable: 4,
@@ -23,7 +23,7 @@ export const EXIT_MEANS: Readonly<Record<ExitCode, string>> = {
   0: "ok",
   1: "failed",
   2: "the command line, or a file that it names, cannot be followed",
-  3: "no transaction has this gid",
+  3: "no transaction has this gid, no message this id",
   4: "the store does not answer, or does not let us in: try again",
   5: "the store is not fit: no schema, no rights, a pooler, not the declared durability",
   6: "there is nothing to decide, or it is decided otherwise",

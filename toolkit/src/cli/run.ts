@@ -19,6 +19,11 @@ const commands: Readonly<Record<string, Entry>> = {
   cancel: { summary: "ask for roll back, and say who won", load: () => import("./commands/cancel.ts") },
   prune: { summary: "delete what retention no longer asks for", load: () => import("./commands/prune.ts") },
   serve: { summary: "run a coordinator that takes plans over HTTP", load: () => import("./commands/serve.ts") },
+  "outbox status": { summary: "how far each subscription is behind, and who delivers it", load: () => import("./commands/outbox/status.ts") },
+  "outbox list": { summary: "messages that failed, and those that wait behind them", load: () => import("./commands/outbox/list.ts") },
+  "outbox show": { summary: "one message, and where it stands with each subscription", load: () => import("./commands/outbox/show.ts") },
+  "outbox requeue": { summary: "try failed messages again, from the first attempt", load: () => import("./commands/outbox/requeue.ts") },
+  "outbox discard": { summary: "never deliver these messages; their keys go on", load: () => import("./commands/outbox/discard.ts") },
 };
 
 const MESSAGE_MAX = 1_000;
@@ -26,7 +31,7 @@ const MESSAGE_MAX = 1_000;
 /** One command line, without the program's own name, to an exit code. Never rejects. */
 export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
   // `tripact help show` is `tripact show --help`.
-  const [name, ...rest] = argv[0] === "help" && argv[1] !== undefined ? [argv[1], "--help"] : argv;
+  const [name, ...rest] = named(argv[0] === "help" && argv[1] !== undefined ? [...argv.slice(1), "--help"] : argv);
   if (name === "--help" || name === "-h" || name === "help") return say(io, help());
   if (name === "--version" || name === "-v") return say(io, `${version()}\n`);
   if (name === undefined) {
@@ -34,7 +39,10 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
     return EXIT.usage;
   }
   const entry = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  const group = Object.keys(commands).filter((it) => it.startsWith(`${name} `));
+  if (group.length > 0 && (rest[0] === "--help" || rest[0] === "-h")) return say(io, `usage:\n${linesOf(group)}\n`);
   try {
+    if (group.length > 0) throw usageError(`say ${rest[0] === undefined ? "which" : `what instead of ${rest[0]}`}: ${group.join(", ")}`);
     if (entry === undefined && name.startsWith("-")) throw usageError(`options come after the command: tripact <command> ${name} ...`);
     if (entry === undefined) throw usageError(`there is no command ${name}; there are ${Object.keys(commands).join(", ")}`);
     const { command } = await entry.load();
@@ -50,15 +58,24 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
   }
 }
 
+/** A command of two words counts as one: `outbox list`. */
+function named(argv: readonly string[]): readonly string[] {
+  const [first, second, ...rest] = argv;
+  return first !== undefined && second !== undefined && Object.hasOwn(commands, `${first} ${second}`) ? [`${first} ${second}`, ...rest] : argv;
+}
+
+function linesOf(names: readonly string[]): string {
+  const width = Math.max(...names.map((name) => name.length));
+  return names.map((name) => `  ${name.padEnd(width)}  ${commands[name]?.summary ?? ""}`).join("\n");
+}
+
 function help(): string {
-  const width = Math.max(...Object.keys(commands).map((name) => name.length));
-  const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`);
   const codes = Object.entries(EXIT_MEANS).map(([code, means]) => `  ${code}  ${means}`);
   return `tripact: sagas, TCC and the outbox on the databases that you already run
 
 usage: tripact <command> [options]
 
-${lines.join("\n")}
+${linesOf(Object.keys(commands))}
 
 tripact <command> --help says more; tripact --version says which this is.
 

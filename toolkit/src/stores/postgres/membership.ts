@@ -23,6 +23,8 @@ const LOCK_RETRY_MS = 50;
 /** After this long, whoever lost its lock in a restart of the server has it back, if it lives. */
 const GRACE_MS = 500;
 const ANNOUNCE_EVERY_MS = 2;
+/** An announcement is best effort: nobody waits long for it. */
+const SAID_WITHIN_MS = 100;
 /** However short the lease: a server may be slow for a moment, and a new session costs more than a late answer. */
 const SILENCE_MIN_MS = 500;
 
@@ -34,6 +36,7 @@ export class PostgresMembership implements Membership {
   readonly #connections: MembershipConnections;
   readonly #ears = new Set<(heard: Heard) => void>();
   readonly #announcing = new Set<Topic>();
+  readonly #underWay = new Set<Promise<void>>();
   #joined: string | undefined;
   #looks: Looks | undefined;
   #watchedBefore = false;
@@ -150,7 +153,16 @@ update tripact.transaction t set owner = null from mine where t.gid = mine.gid`,
   announce(topic: Topic): void {
     if (this.#announcing.has(topic)) return;
     this.#announcing.add(topic);
-    void this.#announceSoon(topic);
+    const said = this.#announceSoon(topic).finally(() => this.#underWay.delete(said));
+    this.#underWay.add(said);
+  }
+
+  /** For the store that closes the connections: what was announced is on its way, or late. Whoever announces and leaves is heard, too. */
+  async said(): Promise<void> {
+    const { promise: late, resolve: tooLate } = Promise.withResolvers<void>();
+    const timer = setTimeout(tooLate, SAID_WITHIN_MS);
+    await Promise.race([Promise.all(this.#underWay), late]);
+    clearTimeout(timer);
   }
 
   listen(hear: (heard: Heard) => void): () => void {

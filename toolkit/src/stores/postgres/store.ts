@@ -133,6 +133,7 @@ class PostgresStore implements Store {
 
   async close(): Promise<void> {
     await this.#durability.close();
+    await this.membership.said();
     await Promise.all(this.#connections.map((connection) => connection.close()));
   }
 

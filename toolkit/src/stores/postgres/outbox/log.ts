@@ -132,6 +132,7 @@ class PostgresOutboxLog implements OutboxLog, Messages {
 
   async close(): Promise<void> {
     await this.#wal?.close();
+    await this.membership.said();
     await Promise.all(this.#connections.map((connection) => connection.close()));
   }
 
