@@ -110,7 +110,7 @@ describe("the command line", () => {
   test("shows its commands, its version, and a command's options", async () => {
     const [help, version, ofShow, nothing] = await Promise.all([shell(["--help"]), tripact(["--version"]), tripact(["show", "--help"]), tripact([])]);
     assert.equal(help.exit, EXIT.ok);
-    for (const name of ["migrate", "list", "show", "outcome", "decide", "cancel", "prune", "serve", "outbox status", "outbox list", "outbox show", "outbox requeue", "outbox discard"]) assert.match(help.out, new RegExp(`^  ${name} `, "m"));
+    for (const name of ["migrate", "list", "show", "outcome", "decide", "cancel", "prune", "serve", "relay", "outbox status", "outbox list", "outbox show", "outbox requeue", "outbox discard"]) assert.match(help.out, new RegExp(`^  ${name} `, "m"));
     const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };
     assert.deepEqual(version, { exit: EXIT.ok, out: `${manifest.version}\n`, err: "" });
     assert.match(ofShow.out, /^usage: tripact show <gid> \[--json\]$/m);

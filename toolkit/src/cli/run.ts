@@ -19,6 +19,7 @@ const commands: Readonly<Record<string, Entry>> = {
   cancel: { summary: "ask for roll back, and say who won", load: () => import("./commands/cancel.ts") },
   prune: { summary: "delete what retention no longer asks for", load: () => import("./commands/prune.ts") },
   serve: { summary: "run a coordinator that takes plans over HTTP", load: () => import("./commands/serve.ts") },
+  relay: { summary: "deliver an outbox to an HTTP endpoint, as signed CloudEvents", load: () => import("./commands/relay.ts") },
   "outbox status": { summary: "how far each subscription is behind, and who delivers it", load: () => import("./commands/outbox/status.ts") },
   "outbox list": { summary: "messages that failed, and those that wait behind them", load: () => import("./commands/outbox/list.ts") },
   "outbox show": { summary: "one message, and where it stands with each subscription", load: () => import("./commands/outbox/show.ts") },

@@ -1,18 +1,19 @@
-import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { isIP, type AddressInfo } from "node:net";
 import { hostname } from "node:os";
 import { adminHandler } from "../../admin/server.ts";
 import { plain } from "../../admin/wording.ts";
 import { textOf, TripactError } from "../../protocol/errors.ts";
-import type { Notice } from "../../runtime/notices.ts";
 import { placeOf } from "../../stores/postgres/outcome.ts";
 import { postgresStore, type DurabilityLevel } from "../../stores/postgres/store.ts";
 import { httpTransport } from "../../transports/http/client.ts";
 import type { Participant } from "../../transports/participant.ts";
 import { createTripact, type Tripact } from "../../tripact.ts";
 import { allowedHosts } from "../../wire/allowed-hosts.ts";
-import { CommandError, EXIT, usageError, type Args, type Command, type ExitCode, type Io } from "../command.ts";
+import { CommandError, EXIT, type Args, type Command, type Io } from "../command.ts";
+import { confidential } from "../confidential.ts";
+import { lineOf } from "../notice-line.ts";
+import { onSignals } from "../signals.ts";
 import { storeHelp, storeOptions, urlOf, withRights } from "../store.ts";
 
 /** Each limit with its reason. */
@@ -31,8 +32,6 @@ const LIMITS = {
   /** For answers that are still being sent when everything else has stopped. */
   goodbyeMs: 1_000,
 } as const;
-
-const SECRET_CHARACTERS_MIN = 16;
 
 export const command: Command = {
   usage: "[--port 8300] [--host 127.0.0.1] --token-file FILE --secret-file FILE [--allow-host HOST:PORT ...]",
@@ -64,7 +63,7 @@ SIGTERM and SIGINT stop it gracefully: not ready, no new work, calls in flight e
     const settings = settingsIn(args, io);
     const stopping = new AbortController();
     const start = { over: false };
-    const signalled = onSignals(stopping, start, io);
+    const signalled = onSignals("tripact serve", stopping, start, io);
     const store = postgresStore({ url: settings.url, applicationName: "tripact serve", durability: settings.durability });
     const participants = new Participants(settings.secret, settings.allowHosts);
     const tripact = await createTripact({
@@ -124,26 +123,6 @@ function settingsIn(args: Args, io: Io): Settings {
   };
 }
 
-/** From a file or the environment; never from the command line, which every user of the machine can read. */
-function confidential(name: "token" | "secret", args: Args, io: Io): string {
-  const file = args.text(`${name}-file`);
-  const variable = `TRIPACT_${name.toUpperCase()}`;
-  const text = (file === undefined ? (io.env[variable] ?? "") : fileOf(file, name)).trim();
-  const from = file === undefined ? variable : `the file of --${name}-file`;
-  if (text === "" && file === undefined) throw usageError(`no ${name}: say --${name}-file FILE, or set ${variable}; openssl rand -hex 32 makes one`);
-  if (text.length < SECRET_CHARACTERS_MIN) throw usageError(`${from} holds ${text.length} characters, a ${name} has at least ${SECRET_CHARACTERS_MIN}`);
-  if (/\s/.test(text)) throw usageError(`${from} holds more than one word; a ${name} has no spaces`);
-  return text;
-}
-
-function fileOf(path: string, name: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    throw usageError(`--${name}-file cannot be read: ${textOf(error)}`);
-  }
-}
-
 /** Participants by URL, each with its own pool of sockets, for as long as this process lives. */
 class Participants {
   readonly #secret: string;
@@ -178,24 +157,6 @@ class Participants {
   }
 }
 
-/** Resolves at the first signal, when everything has to stop; at the second, or before the start is over, nothing is waited for. */
-function onSignals(stopping: AbortController, start: { readonly over: boolean }, io: Io): Promise<ExitCode> {
-  const { promise, resolve } = Promise.withResolvers<ExitCode>();
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    process.on(signal, () => {
-      if (stopping.signal.aborted) process.exit(EXIT.failed);
-      if (!start.over) {
-        io.err(`tripact serve: ${signal} before it was ready, stopped\n`);
-        process.exit(EXIT.ok);
-      }
-      io.err(`tripact serve: ${signal}, stopping; once more exits at once\n`);
-      stopping.abort();
-      resolve(EXIT.ok);
-    });
-  }
-  return promise;
-}
-
 async function listen(server: Server, { host, port }: Settings): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject);
@@ -223,11 +184,4 @@ async function close(server: Server, tripact: Tripact): Promise<void> {
 
 function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || host.startsWith("127.");
-}
-
-/** `2026-01-01T00:00:00.000Z parked gid=order-7 branch=pay reason=...` */
-function lineOf(notice: Notice): string {
-  const { kind, ...rest } = notice;
-  const pairs = Object.entries(rest).map(([name, value]) => `${name}=${plain(typeof value === "string" ? value : JSON.stringify(value))}`);
-  return [new Date().toISOString(), kind, ...pairs].join(" ");
 }
