@@ -77,7 +77,7 @@ export class Coordinator {
       clock,
       tuning,
       notify,
-      sink: { verdict: (live, verdict) => this.#verdict(live, verdict), poisoned: (live, error) => this.#poisoned(live, error) },
+      sink: { verdict: (live, verdict) => this.#verdict(live, verdict), poisoned: (live, error) => this.#poisoned(live, error), sent: () => store.membership.announce("outbox") },
     });
     this.#engine = new Engine({
       store,

@@ -10,3 +10,16 @@ export interface SqlResult {
   readonly rows: readonly Readonly<Record<string, unknown>>[];
   readonly rowCount: number | null;
 }
+
+const WRITES_MESSAGES = /\binsert\s+into\s+"?tripact"?\."?outbox(_debezium)?\b/i;
+
+/** Passes every statement on, and tells when one has written to the outbox: after its commit there is something to deliver. */
+export function hearingMessages(db: SqlExecutor, hear: () => void): SqlExecutor {
+  return {
+    async execute(text, values) {
+      const result = await db.execute(text, values);
+      if (WRITES_MESSAGES.test(text)) hear();
+      return result;
+    },
+  };
+}

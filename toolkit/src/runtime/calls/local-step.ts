@@ -2,6 +2,7 @@ import { TripactError } from "../../protocol/errors.ts";
 import { evolve } from "../../protocol/evolve.ts";
 import { answerFromThrown, type Answer } from "../../protocol/outcome.ts";
 import type { Branch, TransactionEvent } from "../../protocol/transaction.ts";
+import { hearingMessages } from "../../stores/sql.ts";
 import type { Store, Verdict } from "../../stores/store.ts";
 import type { Clock } from "../clock.ts";
 import { doneEvent } from "./asking.ts";
@@ -32,11 +33,12 @@ export async function askSql(host: LocalStepHost, live: Live, branch: Branch, co
   const { store, clock, tuning, owner } = host;
   if (store.localSql === undefined) return { kind: "pause", reason: "this store has no local SQL" };
   let sealedEvent: TransactionEvent | undefined;
+  let sent = false;
   live.held = true;
   try {
     const { verdict } = await store.localSql.run(
       owner(),
-      (db) => inTime(code.timeoutMs ?? tuning.opTimeoutMs, clock, controller, () => code.run(db, context)),
+      (db) => inTime(code.timeoutMs ?? tuning.opTimeoutMs, clock, controller, () => code.run(hearingMessages(db, () => void (sent = true)), context)),
       (result) => {
         const event = doneEvent(result, branch.name, context.op, tuning.payloadBytesMax);
         if (event.kind !== "done") throw new TripactError("invalid-input", "The result of this SQL step is not JSON.", { where: `${live.gid}/${branch.name}` });
@@ -46,6 +48,7 @@ export async function askSql(host: LocalStepHost, live: Live, branch: Branch, co
         return { flushId: clock.uuid(), write: { ...write, summary, mailSeen: live.mailSeen, mailGuard: false, messages: [] } };
       },
     );
+    if (verdict === "applied" && sent) store.membership.announce("outbox");
     return settle(verdict);
   } catch (error) {
     return release(answerOf(error));

@@ -17,7 +17,7 @@ function slowJournal() {
 }
 
 function commitsOn(journal: Journal, tuning: Parameters<typeof tune>[0], clock: Clock = systemClock): GroupCommit {
-  const sink = { verdict: () => undefined, poisoned: () => assert.fail("nothing is bad here") };
+  const sink = { verdict: () => undefined, poisoned: () => assert.fail("nothing is bad here"), sent: () => undefined };
   return new GroupCommit({ journal, owner: () => "us", mayWrite: () => true, clock, tuning: tune(tuning), sink, notify: (notice) => assert.fail(JSON.stringify(notice)) });
 }
 
@@ -109,7 +109,7 @@ test("an error that nobody foresaw ends no flush: its transaction is found by ha
   const { journal, written } = brokenFor("gid-0003");
   const poisoned: string[] = [];
   const notices: string[] = [];
-  const sink = { verdict: () => undefined, poisoned: (live: Live) => poisoned.push(live.gid) };
+  const sink = { verdict: () => undefined, poisoned: (live: Live) => poisoned.push(live.gid), sent: () => undefined };
   const commits = new GroupCommit({ journal, owner: () => "us", mayWrite: () => true, clock: systemClock, tuning: tune(), sink, notify: ({ kind }) => notices.push(kind) });
   for (const live of lives(8)) commits.enqueue(live);
   for (let n = 0; n < 10; n += 1) await turns();

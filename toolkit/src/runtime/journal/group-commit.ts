@@ -10,6 +10,8 @@ export interface CommitSink {
   verdict(live: Live, verdict: Verdict): void;
   /** The database refuses this one entry because of its data; the others are written. */
   poisoned(live: Live, error: unknown): void;
+  /** Messages were committed with a flush. */
+  sent(): void;
 }
 
 /**
@@ -154,6 +156,7 @@ export class GroupCommit {
       try {
         const verdicts = await this.#journal.write(flush);
         for (const [index, live] of batch.entries()) this.#answered(live, verdicts[index] ?? "reload");
+        if (flush.writes.some(({ messages }, index) => messages.length > 0 && verdicts[index] === "applied")) this.#sink.sent();
         return;
       } catch (error) {
         if (!(error instanceof TripactError)) this.#notify({ kind: "bug", where: "group commit", error: textOf(error) });
