@@ -14,6 +14,7 @@ import { checkSchema, refuseUnfit } from "./migrate.ts";
 import { placeOf } from "./outcome.ts";
 
 export { migrate } from "./migrate.ts";
+export { makeDebeziumLayout } from "./outbox/debezium.ts";
 export type { PgClient, PgConfig, PgModule, PgNotice, PgNotification, PgResult } from "./driver.ts";
 export type { DurabilityLevel } from "./durability.ts";
 
