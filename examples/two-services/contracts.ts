@@ -10,3 +10,7 @@ export type Charge = { readonly buyer: string; readonly cents: number };
 /** To the order service. */
 export type Order = { readonly buyer: string; readonly sku: string; readonly quantity: number; readonly cents: number };
 export type Receipt = { readonly orderId: string };
+
+/** Events, to whoever wants to know: `order.placed`, and `stock.low` when few are left. */
+export type OrderPlaced = { readonly orderId: string; readonly buyer: string; readonly sku: string; readonly quantity: number };
+export type StockLow = { readonly sku: string; readonly free: number };

@@ -1,11 +1,11 @@
-/** `npm start`: opens the shop, lets three people buy, and shows what the databases hold afterwards. */
-import { readBooks, type Books } from "./books.ts";
+/** `npm start`: opens the shop, lets four people buy, and shows what the databases hold afterwards. */
+import { readBooks, readMails, type Books } from "./books.ts";
 import { openShop } from "./shop.ts";
-import { adaBuysTwo, bobHasTooLittle, cleoBuysWhileTheStockDies, fill, type Purchase } from "./story.ts";
+import { adaBuysTwo, bobHasTooLittle, cleoBuysWhileTheStockDies, danBuysWhileTheMailerDies, fill, type Purchase } from "./story.ts";
 
 const tell = (line: string): void => console.log(line);
 
-tell("Opening the shop: a Postgres with three databases, the stock, the payment, and the orders with the coordinator ...");
+tell("Opening the shop: a Postgres with four databases, the stock, the payment, the mailer, and the orders with the coordinator ...");
 const shop = await openShop();
 try {
   await fill(shop);
@@ -16,7 +16,10 @@ try {
   tell(ending(await bobHasTooLittle(shop)));
   tell("\n3. Cleo buys 1 lamp.");
   tell(ending(await cleoBuysWhileTheStockDies(shop, tell)));
+  tell("\n4. Dan buys 3 lamps.");
+  tell(ending(await danBuysWhileTheMailerDies(shop, tell)));
   tell(`\n${table(before, await readBooks(shop))}`);
+  tell(`\nMails that the mailer has written\n${(await readMails(shop)).join("\n")}`);
 } finally {
   await shop.close();
 }
@@ -45,10 +48,11 @@ function table(before: Books, after: Books): string {
     ["lamps reserved", (books) => books.lampsHeld],
     ["orders", (books) => books.orders],
     ["units in orders", (books) => books.unitsOrdered],
-    ["messages in the outbox", (books) => books.messages],
+    ["messages in outboxes", (books) => books.messages],
     ["Ada's cents", (books) => books.cents["ada"] ?? 0],
     ["Bob's cents", (books) => books.cents["bob"] ?? 0],
     ["Cleo's cents", (books) => books.cents["cleo"] ?? 0],
+    ["Dan's cents", (books) => books.cents["dan"] ?? 0],
     ["cents set aside", (books) => books.centsHeld],
   ];
   const line = (name: string, first: string, last: string): string => `${name.padEnd(26)}${first.padStart(8)}${last.padStart(8)}`;

@@ -1,36 +1,33 @@
 import { once } from "node:events";
-import { createServer } from "node:http";
+import { createServer, type RequestListener } from "node:http";
 import pg from "pg";
-import { migrateBarrier, pgTransactions, postgresBarrier, type Barrier } from "tripact/barrier";
-import { participantHandler, type ParticipantOp, type ParticipantRoute } from "tripact/http";
+import { migrateBarrier, pgTransactions, type OpenTransaction } from "tripact/barrier";
+import { waking } from "tripact/outbox";
+import { migrate } from "tripact/postgres";
+import { relayTo } from "./events.ts";
 
 export interface Service {
   /** Safe to repeat: a service that comes back finds its tables. */
   readonly tables: string;
-  /** The participant's path, and its ops. */
-  readonly path: string;
-  readonly ops: (pool: pg.Pool, barrier: Barrier) => ParticipantRoute;
+  /** It sends messages; this names its outbox. */
+  readonly outbox?: string;
+  /** What it answers over HTTP, in transactions of its own database. */
+  readonly handler: (open: OpenTransaction) => RequestListener;
 }
 
-/** Runs one service in this process: its tables and the barrier's, its participant over HTTP. Prints `ready` when it takes calls. */
-export async function serve({ tables, path, ops }: Service): Promise<void> {
-  const pool = new pg.Pool({ connectionString: setting("DATABASE_URL") });
+/** Runs one service in this process: its tables and those of barrier and inbox, its relay if it sends, HTTP. Prints `ready` when it takes calls. */
+export async function serve({ tables, outbox, handler }: Service): Promise<void> {
+  const databaseUrl = setting("DATABASE_URL");
+  const pool = new pg.Pool({ connectionString: databaseUrl });
   pool.on("error", (error) => console.error(error.message)); // an idle connection that breaks; the next call opens another
   await pool.query(tables);
-  await pgTransactions(pool)(migrateBarrier);
+  const transactions = pgTransactions(pool);
+  await transactions(migrateBarrier);
+  if (outbox !== undefined) await migrate(databaseUrl);
+  const relay = outbox === undefined ? undefined : await relayTo({ url: setting("MAILER_URL"), secret: setting("MAILER_SECRET") }, databaseUrl, outbox);
 
-  const barrier = postgresBarrier();
-  // Now and then the coordinator tells which transactions have ended. Their rows may go two days later: `barrier.prune`, in a nightly job.
-  const forget: ParticipantOp = (call) => {
-    const { gids } = call.payload as { readonly gids: readonly string[] };
-    return pgTransactions(pool)((db) => barrier.forget(db, gids));
-  };
-  const handler = participantHandler({
-    secrets: [setting("SECRET")],
-    routes: { [path]: { ...ops(pool, barrier), forget } },
-    onError: (error) => console.error(error),
-  });
-  const server = createServer(handler).listen(Number(setting("PORT")), "127.0.0.1");
+  const open = relay === undefined ? transactions : waking(transactions, relay);
+  const server = createServer(handler(open)).listen(Number(setting("PORT")), "127.0.0.1");
   await once(server, "listening");
   console.log("ready");
 
@@ -38,10 +35,11 @@ export async function serve({ tables, path, ops }: Service): Promise<void> {
   const closed = once(server, "close");
   server.close();
   await closed;
+  await relay?.stop();
   await pool.end();
 }
 
-function setting(name: string): string {
+export function setting(name: string): string {
   const value = process.env[name];
   if (value === undefined) throw new Error(`${name} is not set`);
   return value;

@@ -1,5 +1,5 @@
 import { saga, type Saga, type SagaParticipant, type TccParticipant } from "tripact";
-import type { Charge, Hold, Order, Receipt, Reservation } from "../contracts.ts";
+import type { Charge, Hold, Order, OrderPlaced, Receipt, Reservation } from "../contracts.ts";
 
 export interface Partners {
   readonly stock: SagaParticipant<Reservation, Hold>;
@@ -20,7 +20,8 @@ export function purchaseWith({ stock, wallet }: Partners): Saga<Order, Receipt> 
       },
       { undo: (db, id) => db.execute(`delete from orders where id = $1`, [id]) },
     );
-    await tx.emit("order.placed", { key: orderId, payload: { orderId, buyer } });
+    const placed: OrderPlaced = { orderId, buyer, sku, quantity };
+    await tx.emit("order.placed", { key: orderId, payload: placed });
     return { orderId };
   });
 }

@@ -1,7 +1,11 @@
-/** The stock: a saga participant. `action` reserves units, `compensate` gives them back. */
+/** The stock: a saga participant. `action` reserves units, `compensate` gives them back. When few are left, it tells. */
 import { Refused } from "tripact";
-import type { Hold, Reservation } from "../contracts.ts";
+import { send } from "tripact/outbox";
+import type { Hold, Reservation, StockLow } from "../contracts.ts";
+import { participantAt } from "../participant.ts";
 import { serve } from "../serve.ts";
+
+const FEW = 5;
 
 await serve({
   tables: `
@@ -14,23 +18,26 @@ await serve({
       sku text not null references item,
       quantity integer not null check (quantity > 0)
     )`,
-  path: "/stock",
-  ops: (pool, barrier) => ({
+  outbox: "shop/stock",
+  handler: participantAt("/stock", (open, barrier) => ({
     action: (call) =>
-      barrier.transact(pool, call, async (db): Promise<Hold> => {
+      barrier.transact(open, call, async (db): Promise<Hold> => {
         const { sku, quantity } = call.payload as Reservation;
-        const taken = await db.execute(`update item set free = free - $2 where sku = $1 and free >= $2`, [sku, quantity]);
+        const taken = await db.execute(`update item set free = free - $2 where sku = $1 and free >= $2 returning free`, [sku, quantity]);
         if (taken.rowCount === 0) throw new Refused("sold-out");
+        const low: StockLow = { sku, free: Number(taken.rows[0]?.free) };
+        // In the same commit as the reservation: sent if, and only if, the units are taken.
+        if (low.free < FEW) await send(db, { topic: "stock.low", key: sku, payload: low });
         await db.execute(`insert into hold (id, sku, quantity) values ($1, $2, $3)`, [call.key, sku, quantity]);
         return { hold: call.key };
       }),
     compensate: (call) =>
-      barrier.transact(pool, call, async (db) => {
+      barrier.transact(open, call, async (db) => {
         await db.execute(
           `with released as (delete from hold where id = $1 returning sku, quantity)
            update item set free = free + released.quantity from released where item.sku = released.sku`,
           [call.key],
         );
       }),
-  }),
+  })),
 });
