@@ -18,14 +18,16 @@ export interface PostgresWakerOptions {
 }
 
 export interface PostgresWaker {
-  /** Call it after the commit. Returns at once, never throws; relays hear of it within some 2 ms. */
+  /** Call it after the commit. Returns at once, never throws. Relays that are idle hear of it within some 2 ms. */
   wake(): void;
   /** Sends what was asked for, then closes the connection. Twice without harm. */
   close(): Promise<void>;
 }
 
-/** At most one notification in this time, whatever the rate of commits. */
+/** Commits of this time share a notification. */
 const TOGETHER_MS = 2;
+/** And after one there is none for this long: a relay that found something looks every 2 ms for 100 ms (`hotMs`), unasked. */
+const QUIET_MS = 50;
 /** Between two tries to connect, where the first one failed: wakes in between go to the relays' polls. */
 const CONNECT_AGAIN_MS = 1_000;
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -46,6 +48,7 @@ class Waker implements PostgresWaker {
   #running: Promise<void> | undefined;
   #troubled = false;
   #connectNotBeforeMs = 0;
+  #quietUntilMs = 0;
   #closed: Promise<void> | undefined;
 
   constructor({ url, pg, onError = () => undefined, applicationName = "tripact waker" }: PostgresWakerOptions) {
@@ -79,8 +82,9 @@ class Waker implements PostgresWaker {
   /** Never rejects. */
   async #run(): Promise<void> {
     while (this.#asked) {
-      await sleep(TOGETHER_MS);
+      await sleep(Math.max(TOGETHER_MS, this.#quietUntilMs - performance.now()));
       this.#asked = false;
+      this.#quietUntilMs = performance.now() + QUIET_MS;
       await this.#notify();
     }
     this.#running = undefined;
