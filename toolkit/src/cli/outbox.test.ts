@@ -114,6 +114,15 @@ describe("an operator with messages that nobody takes", () => {
     assert.match(out, /^mailer +\d+ +\S.* 1 +0 +2 +0 +relay-1\/[0-9a-f]{8} 64$/m);
   });
 
+  test("finds out that a relay has died, although its row still says that it lives", async () => {
+    const dead = "0199a1b2-0000-4000-8000-00000000dead";
+    await pool.query("insert into tripact.node (incarnation, name, runs) values ($1, 'victim', '[]')", [dead]);
+    await pool.query("insert into tripact.outbox_lane (subscription, lane, owner, system_identifier) values ('audit', 0, $1, '1')", [dead]);
+    assert.match((await tripact("outbox", "status")).out, /^audit .* victim\/0199a1b2 \(gone\) 1$/m);
+    await pool.query("delete from tripact.outbox_lane where subscription = 'audit'");
+    await pool.query("delete from tripact.node where incarnation = $1", [dead]);
+  });
+
   test("is told what cannot be decided, and changes nothing", async () => {
     const ghost = "0199a1b2-0000-7000-8000-000000000001";
     assertFailure(await shell("outbox", "requeue", first, ghost, "--reason", "x"), EXIT.notFound, /no message has the id 0199a1b2.*nothing was changed/);

@@ -70,11 +70,11 @@ test("the status is a line a subscription, with the relays that have its lanes",
     { subscription: "mailer", pending: 1_234, oldestPendingMs: 12_300, waiting: 3, late: 1, parked: 2, skipped: 0 },
   ];
   assert.equal(
-    printStandings(standings, lanes, nodes),
+    printStandings(standings, lanes, { nodes, gone: new Set([gone]) }),
     `\
 SUBSCRIPTION  PENDING  OLDEST  WAITING  LATE  PARKED  SKIPPED  LANES
 audit         0        -       0        0     0       0        nobody 64
 mailer        1234     12.3 s  3        1     2       0        1f3a9c2e (gone) 32, relay-1/0bce13a7 32`,
   );
-  assert.equal(printStandings([], [], nodes), "no subscription has read this outbox yet");
+  assert.equal(printStandings([], [], { nodes, gone: new Set() }), "no subscription has read this outbox yet");
 });

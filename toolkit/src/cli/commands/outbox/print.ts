@@ -37,25 +37,31 @@ export function printMessage(message: LoggedMessage, standings: readonly Standin
   return [...lines, "subscriptions", ...table(rows)].join("\n");
 }
 
-export function printStandings(standings: readonly SubscriptionStanding[], lanes: readonly LaneRow[], nodes: Nodes): string {
+export function printStandings(standings: readonly SubscriptionStanding[], lanes: readonly LaneRow[], relays: Relays): string {
   if (standings.length === 0) return "no subscription has read this outbox yet";
   const rows = standings.map((it) => [
     plain(it.subscription),
     String(it.pending),
     it.pending === 0 ? "-" : wordsOfMs(it.oldestPendingMs),
     ...[it.waiting, it.late, it.parked, it.skipped].map(String),
-    ownersOf(it.subscription, lanes, nodes)
+    ownersOf(it.subscription, lanes, relays)
       .map(({ owner, lanes: count }) => `${plain(owner)} ${count}`)
       .join(", "),
   ]);
   return table([["SUBSCRIPTION", "PENDING", "OLDEST", "WAITING", "LATE", "PARKED", "SKIPPED", "LANES"], ...rows]).join("\n");
 }
 
-/** How many lanes of a subscription each relay has. The row of one that was killed stays until another relay notices. */
-export function ownersOf(subscription: string, lanes: readonly LaneRow[], nodes: Nodes): readonly { readonly owner: string; readonly lanes: number }[] {
+/** Who may own lanes, and which of them do not live. */
+export interface Relays {
+  readonly nodes: Nodes;
+  readonly gone: ReadonlySet<string>;
+}
+
+/** How many lanes of a subscription each relay has. */
+export function ownersOf(subscription: string, lanes: readonly LaneRow[], { nodes, gone }: Relays): readonly { readonly owner: string; readonly lanes: number }[] {
   const owned = Map.groupBy(lanes.filter((lane) => lane.subscription === subscription), ({ owner }) => owner);
   return [...owned]
-    .map(([owner, mine]) => ({ owner: owner !== null && nodes.living(owner) === undefined ? `${nodes.nameOf(owner)} (gone)` : nodes.nameOf(owner), lanes: mine.length }))
+    .map(([owner, mine]) => ({ owner: owner !== null && gone.has(owner) ? `${nodes.nameOf(owner)} (gone)` : nodes.nameOf(owner), lanes: mine.length }))
     .toSorted((a, b) => (a.owner < b.owner ? -1 : 1));
 }
 
