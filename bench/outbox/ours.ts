@@ -1,6 +1,6 @@
 import { Pool } from "pg";
 import { migrateBarrier, pgTransactions } from "tripact/barrier";
-import { send } from "tripact/outbox";
+import { postgresWaker, send } from "tripact/outbox";
 import { migrate } from "tripact/postgres";
 import { createRelay, postgresConsumer, postgresOutboxLog } from "tripact/relay";
 import type { Received, Sink } from "tripact/relay";
@@ -18,8 +18,10 @@ const ours: OutboxSystem = {
     await pgTransactions(pool)(migrateBarrier);
     await pool.end();
   },
-  async openSender() {
+  async openSender({ url }) {
+    const waker = postgresWaker({ url });
     return {
+      committed: () => waker.wake(),
       async send(db, messages) {
         await send({ execute: db }, messages.map((payload) => ({ topic, key: payload.customer, payload })));
       },
