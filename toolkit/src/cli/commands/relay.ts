@@ -25,6 +25,7 @@ export const command: Command = {
   --on-park hold|skip  what a parked message does to the later ones of its key (default ${SUBSCRIPTION_DEFAULTS.onPark})
   --preset source      20 workers, a queue of 1,000, 3 tries 5 to 15 s apart, then parked
   --timeout-ms N       for one answer (default ${SUBSCRIPTION_DEFAULTS.lockMs})
+  --wake-from-wal      be woken by the write-ahead log, whoever writes the messages; what it needs is in docs/outbox-wal.md
   --name NAME          what tripact outbox status calls this relay (default: the host's name)
 
 At least once, in order per key: a receiver remembers (source, id). What it has to answer is in docs/events-over-http.md. Start a
@@ -42,6 +43,7 @@ SIGTERM and SIGINT stop it gracefully: deliveries under way end, the rest is han
     "on-park": { type: "string" },
     preset: { type: "string" },
     "timeout-ms": { type: "string" },
+    "wake-from-wal": { type: "boolean" },
     name: { type: "string" },
   },
   positionals: { min: 0, max: 0 },
@@ -71,7 +73,7 @@ function optionsIn(args: Args, io: Io, url: string): RelayOptions {
   const timeoutMs = args.whole("timeout-ms", SUBSCRIPTION_DEFAULTS.lockMs, 1, 600_000);
   const sink = checked(() => httpSink({ url: needed(args, "to", "https://mailer.internal/events"), secret: confidential("secret", args, io), timeoutMs, ...(allowHosts.length === 0 ? {} : { allowHosts }) }));
   return {
-    log: postgresOutboxLog({ url }),
+    log: postgresOutboxLog({ url, wakeFromWal: args.flag("wake-from-wal") }),
     source: needed(args, "source", "shop/orders"),
     nodeName: args.text("name") ?? hostname(),
     onNotice: (notice) => io.err(`${lineOf(notice)}\n`),
