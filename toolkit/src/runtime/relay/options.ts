@@ -139,6 +139,9 @@ export function planSubscription(options: SubscriptionOptions): SubscriptionPlan
   };
 }
 
+/** Sixteen partitions of ten minutes: a row's partition has its next turn after 150, and needs a while to be emptied. */
+const KEEP_MS_MAX = 8_400_000;
+
 export function tuneRelay(options: Partial<RelayTuning>): RelayTuning {
   const tuning: Record<keyof RelayTuning, number> = { ...RELAY_DEFAULTS };
   for (const name of Object.keys(RELAY_DEFAULTS) as (keyof RelayTuning)[]) {
@@ -146,6 +149,7 @@ export function tuneRelay(options: Partial<RelayTuning>): RelayTuning {
     if (!Number.isFinite(value) || value < 0) throw bad(`${name} is a number, not negative; this is ${String(value)}.`, name);
     tuning[name] = value;
   }
+  if (tuning.keepMs > KEEP_MS_MAX) throw bad(`keepMs is at most ${KEEP_MS_MAX}: a partition that is still kept when its next turn comes is never emptied.`, "keepMs");
   return tuning;
 }
 
