@@ -31,6 +31,13 @@ export function snapshotOf(text: string): Snapshot {
   return { xmax, running: running === "" ? [] : running.split(",") };
 }
 
+/** True: whatever `a` sees, `b` sees as well. Snapshots of one server stand in one row, since commits become visible one after another. */
+export function seesNoMore(a: string, b: string): boolean {
+  const [first, second] = [snapshotOf(a), snapshotOf(b)];
+  const [xmax, other] = [BigInt(first.xmax), BigInt(second.xmax)];
+  return xmax < other || (xmax === other && first.running.length >= second.running.length);
+}
+
 export function cursorOf({ session, seen, upto }: Position): Cursor {
   return JSON.stringify(upto === undefined ? [session, seen] : [session, seen, upto.snapshot, upto.after]);
 }

@@ -1,7 +1,7 @@
 import type { LoggedMessage, Page, ReadQuery } from "../../outbox-log.ts";
 import { bareArray, textIn } from "../rows.ts";
 import type { Session, Statement } from "../session.ts";
-import { cursorOf, positionOf, snapshotOf, type Position } from "./cursor.ts";
+import { cursorOf, positionOf, seesNoMore, snapshotOf, type Position } from "./cursor.ts";
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -23,6 +23,8 @@ export async function read(session: Session, number: number, query: ReadQuery): 
   const position = positionOf(query.cursor);
   const upto = query.upto === undefined ? undefined : positionOf(query.upto).seen;
   if (position.upto === undefined) {
+    // These lanes are further already: to go back would be to read again.
+    if (upto !== undefined && seesNoMore(upto, position.seen)) return { messages: [], cursor: cursorOf({ session: number, seen: position.seen }), more: false };
     const { rows } = await session.query(sinceStatement(position, query, upto));
     const end = textIn(rows[0] ?? {}, "upto");
     const found = messagesOf(rows);
