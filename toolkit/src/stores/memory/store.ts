@@ -178,7 +178,7 @@ class MemoryJournal implements Journal {
     };
     this.#database.transactions.set(write.gid, row);
     this.#database.setOwner(write.gid, row, batch.owner);
-    this.#database.outbox.push(...messages);
+    this.#database.send(messages);
     return "applied";
   }
 
@@ -195,7 +195,7 @@ class MemoryJournal implements Journal {
     row.mailSeen = write.mailSeen;
     row.updatedAtMs = nowMs;
     row.entries.push({ seq: write.seq, epoch: write.epoch, owner: batch.owner, entry: write.entry, recordedAtMs: nowMs });
-    this.#database.outbox.push(...write.messages);
+    this.#database.send(write.messages);
     if (write.summary.ended) {
       row.endedAtMs = nowMs;
       this.#database.open.get(batch.owner)?.delete(write.gid);
@@ -221,7 +221,7 @@ class MemoryJournal implements Journal {
   }
 }
 
-class MemoryMembership implements Membership {
+export class MemoryMembership implements Membership {
   readonly #database: MemoryDatabase;
 
   constructor(database: MemoryDatabase) {
