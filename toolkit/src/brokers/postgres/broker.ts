@@ -1,8 +1,9 @@
-import { textOf, TripactError } from "../../protocol/errors.ts";
+import { textOf } from "../../protocol/errors.ts";
 import { refuseIsolation } from "../../participants/guard.ts";
 import { pgTransactions, type OpenTransaction, type PgPool } from "../../participants/transaction.ts";
 import type { OutboxLog } from "../../stores/outbox-log.ts";
 import { ORIGIN, type Broker, type Envelope, type Receipt, type SinkFeatures } from "../broker.ts";
+import { Deliveries } from "./deliveries.ts";
 
 export interface PostgresBrokerOptions {
   /** The broker's database, where `migrate` and `migrateBarrier` have been. */
@@ -17,22 +18,26 @@ export interface PostgresBrokerOptions {
  * its own pace. (Within one database nothing is copied: subscriptions read the sender's outbox itself.)
  */
 export function postgresBroker({ database, log, batchMax = 500 }: PostgresBrokerOptions): Broker {
-  if (!Number.isInteger(batchMax) || batchMax < 1) throw new TripactError("invalid-option", `batchMax is a whole number above 0, not ${String(batchMax)}.`, { where: "batchMax" });
+  const deliveries = new Deliveries("postgres broker", batchMax);
   const open = typeof database === "function" ? database : pgTransactions(database);
   const features: SinkFeatures = { name: "postgres", persistent: true, ordered: true, deduplicates: true, batchMax };
   return {
     features,
     log,
-    async deliver(messages): Promise<readonly Receipt[]> {
-      try {
-        await publish(open, messages);
-        log.announce();
-        return messages.map(() => ({ kind: "done" }));
-      } catch (error) {
-        return messages.map(() => ({ kind: "unknown", error: textOf(error) }));
-      }
+    deliver: (messages, signal) =>
+      deliveries.run(messages, signal, async (): Promise<readonly Receipt[]> => {
+        try {
+          await publish(open, messages);
+          log.announce();
+          return messages.map(() => ({ kind: "done" }));
+        } catch (error) {
+          return messages.map(() => ({ kind: "unknown", error: textOf(error) }));
+        }
+      }),
+    close: async () => {
+      await deliveries.close();
+      await log.close();
     },
-    close: () => log.close(),
   };
 }
 

@@ -5,6 +5,7 @@ import { postgresInbox, type Inbox } from "../../participants/inbox.ts";
 import { pgTransactions, type OpenTransaction, type PgPool } from "../../participants/transaction.ts";
 import type { SqlExecutor } from "../../stores/sql.ts";
 import type { Envelope, Receipt, Sink, SinkFeatures } from "../broker.ts";
+import { Deliveries } from "./deliveries.ts";
 
 /** A message as a consumer's function gets it. */
 export interface Received extends Omit<Envelope, "payload"> {
@@ -32,7 +33,6 @@ export interface ConsumerOptions {
 export function postgresConsumer(options: ConsumerOptions): Sink {
   const { name, database, handle, handleBatch, batchMax = 200, inbox = postgresInbox() } = options;
   if ((handle === undefined) === (handleBatch === undefined)) throw new TripactError("invalid-option", "A consumer has either handle or handleBatch.", { where: name });
-  if (!Number.isInteger(batchMax) || batchMax < 1) throw new TripactError("invalid-option", `batchMax is a whole number above 0, not ${String(batchMax)}.`, { where: `${name}.batchMax` });
   const open = typeof database === "function" ? database : pgTransactions(database);
   const each = async (db: SqlExecutor, messages: readonly Received[]): Promise<void> => {
     if (handleBatch !== undefined) await handleBatch(db, messages);
@@ -52,13 +52,24 @@ interface Parts {
 class PostgresConsumer implements Sink {
   readonly features: SinkFeatures;
   readonly #parts: Parts;
+  readonly #deliveries: Deliveries;
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#deliveries = new Deliveries(parts.name, parts.batchMax);
     this.features = { name: `postgres consumer ${parts.name}`, persistent: true, ordered: true, deduplicates: true, batchMax: parts.batchMax };
   }
 
-  async deliver(messages: readonly Envelope[], signal: AbortSignal): Promise<readonly Receipt[]> {
+  deliver(messages: readonly Envelope[], signal: AbortSignal): Promise<readonly Receipt[]> {
+    return this.#deliveries.run(messages, signal, () => this.#commitAll(messages, signal));
+  }
+
+  /** The database is its owner's. */
+  close(): Promise<void> {
+    return this.#deliveries.close();
+  }
+
+  async #commitAll(messages: readonly Envelope[], signal: AbortSignal): Promise<readonly Receipt[]> {
     const whole = await this.#commit(messages);
     if (whole.kind === "done" || messages.length === 1) return messages.map(() => whole);
     const receipts: Receipt[] = [];
@@ -71,9 +82,6 @@ class PostgresConsumer implements Sink {
     }
     return receipts;
   }
-
-  /** The database is its owner's. */
-  async close(): Promise<void> {}
 
   async #commit(messages: readonly Envelope[]): Promise<Receipt> {
     const { open, inbox, name, handle } = this.#parts;
