@@ -14,7 +14,7 @@ export async function bySnapshot(log: OutboxLog, topic: string): Promise<Reader>
   const owner = randomUUID();
   assert.ok(await log.membership.join({ incarnation: owner, name: "a reader", runs: [] }));
   const lanes = Array.from({ length: LANES }, (_, lane) => lane);
-  const claimed = await log.lanes.claim({ subscription: topic, owner, lanes });
+  const claimed = await log.lanes.claim({ subscription: `${topic} ${owner}`, owner, lanes });
   let cursor = claimed[0]?.cursor ?? "";
   return {
     async read() {

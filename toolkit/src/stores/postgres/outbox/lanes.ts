@@ -23,7 +23,8 @@ export class PostgresLanes implements Lanes {
 
   async claim({ subscription, owner, lanes }: { readonly subscription: string; readonly owner: string; readonly lanes: readonly number[] }): Promise<readonly ClaimedLane[]> {
     return this.#parts.log.exclusive(async (session) => {
-      await session.query(adoptMoved);
+      const moved = await session.query(anyMoved);
+      if (moved.rows.length > 0) await session.query(adoptMoved);
       await session.query(makeLanes(subscription));
       const { rows } = await session.query(claimStatement(subscription, owner, lanes));
       return rows
@@ -72,8 +73,12 @@ update tripact.outbox_lane l
 
 /**
  * Rows that came along from another cluster with ids from its future: no snapshot here would see them for as long. They become this
- * transaction's. Without such rows it is a look at the end of each partition's index.
+ * transaction's. Asked first, because Postgres refuses an update that finds nothing, too, where a publication covers the table.
  */
+const anyMoved: Statement = {
+  reads: true,
+  text: `select from tripact.outbox where tx >= pg_snapshot_xmax(pg_current_snapshot()) limit 1`,
+};
 const adoptMoved: Statement = {
   text: `update tripact.outbox set tx = pg_current_xact_id() where tx >= pg_snapshot_xmax(pg_current_snapshot())`,
 };
