@@ -16,13 +16,18 @@ export function lanesOf(incarnation: string, subscription: string, nodes: readon
   const { definition } = runsOf(subscription);
   const relays = nodes.filter((node) => !node.fenced && node.runs.some((run) => run.definition === definition)).map((node) => node.incarnation);
   if (!relays.includes(incarnation)) return [];
-  const share = Math.ceil(LANES / relays.length);
+  const share = Math.floor(LANES / relays.length);
+  // Where it does not come out even, as many have one more as are left over.
+  let larger = LANES % relays.length;
   const taken = new Map<string, number>(relays.map((relay) => [relay, 0]));
   const mine: number[] = [];
   for (let lane = 0; lane < LANES; lane += 1) {
-    const liked = relays.toSorted((a, b) => compare(liking(lane, b), liking(lane, a)) || compare(a, b)).find((relay) => (taken.get(relay) ?? 0) < share);
+    const likings = relays.map((relay) => ({ relay, liking: liking(lane, relay) })).sort((a, b) => compare(b.liking, a.liking) || compare(a.relay, b.relay));
+    const liked = likings.find(({ relay }) => (taken.get(relay) ?? 0) < share + (larger > 0 ? 1 : 0))?.relay;
     if (liked === undefined) continue;
-    taken.set(liked, (taken.get(liked) ?? 0) + 1);
+    const had = taken.get(liked) ?? 0;
+    if (had === share) larger -= 1;
+    taken.set(liked, had + 1);
     if (liked === incarnation) mine.push(lane);
   }
   return mine;
