@@ -6,6 +6,9 @@ import type { AfterTry } from "../../protocol/message.ts";
 import type { Copy, LoggedMessage } from "../../stores/outbox-log.ts";
 import { keyOf, Pipeline, type Flight, type Held, type OwnedLane, type Settled } from "./pipeline.ts";
 
+/** Of four characters each: three fit. */
+const BYTES_MAX = 12;
+
 // A log, a sink and a retry table that are nothing but lists, driven by chance: whatever happens in whatever order, the sentences
 // below hold. `TRIPACT_RUNS` for more lives.
 
@@ -79,7 +82,7 @@ class World {
     const messages = Array.from({ length: count }, (_, n): LoggedMessage => {
       const seq = this.admitted.length + n + 1;
       const key = `k${stream}${((choice >> 1) + n * (1 + (choice % 3))) % 3}`;
-      return { seq, lane: stream, id: `id-${seq}`, topic: "t", key, payload: "", headers: "", recordedAtMs: 0 };
+      return { seq, lane: stream, id: `id-${seq}`, topic: "t", key, payload: "1234", headers: "{}", recordedAtMs: 0 };
     });
     const lanes = this.lanes[stream] ?? [];
     this.pages.push({ lanes, messages });
@@ -88,8 +91,9 @@ class World {
   }
 
   next(limit: number): void {
-    const flights = this.pipeline.next(limit, this.nowMs);
+    const flights = this.pipeline.next(limit, BYTES_MAX, this.nowMs);
     assert.ok(flights.length <= limit, "no more than asked for");
+    assert.ok(flights.length <= 3, "nor than fits");
     const out = new Set(this.underWay.flat().map(({ message }) => keyOf(message)));
     for (const { message } of flights) assert.ok(!out.has(keyOf(message)), "a key is in one delivery at a time");
     if (!this.ordered) assert.equal(new Set(flights.map(({ message }) => keyOf(message))).size, flights.length, "and alone in it, unless the sink keeps order");
@@ -180,7 +184,7 @@ class World {
       this.takeSettled();
       this.save();
       this.retry(0, true);
-      const rest = this.pipeline.open + this.pipeline.inFlight + this.unsaved.length + this.table.keys.size + this.underWay.length;
+      const rest = this.pipeline.open + this.unsaved.length + this.table.keys.size + this.underWay.length;
       if (rest === 0) return;
     }
     assert.fail("it never comes to rest");

@@ -77,7 +77,7 @@ select last.slot <> tripact.outbox_slot()
        and last.recorded_at < clock_timestamp() - $1 * interval '1 millisecond'
        and exists (select from tripact.outbox_lane)
        and not exists (
-         select from (select seen::pg_snapshot from (select distinct seen from tripact.outbox_lane) d) c
+         select from (select seen::pg_snapshot from (select distinct seen from tripact.outbox_position) d) c
           where exists (select from ${partition} o where o.tx >= pg_snapshot_xmax(c.seen))
              or exists (select from ${partition} o where o.tx = any (array(select pg_snapshot_xip(c.seen))))
        ) as over
