@@ -21,7 +21,7 @@ export interface ConsumerOptions {
   readonly handle?: (db: SqlExecutor, message: Received) => Promise<unknown>;
   /** Or all of a batch at once, in order: for who can do them in one statement. */
   readonly handleBatch?: (db: SqlExecutor, messages: readonly Received[]) => Promise<unknown>;
-  /** Messages a transaction. Default 200. */
+  /** Messages a transaction. Default 500. */
   readonly batchMax?: number;
   readonly inbox?: Inbox;
 }
@@ -31,7 +31,7 @@ export interface ConsumerOptions {
  * delivered. A batch is one transaction; when it fails, its messages are tried one by one, so that one bad message harms only its key.
  */
 export function postgresConsumer(options: ConsumerOptions): Sink {
-  const { name, database, handle, handleBatch, batchMax = 200, inbox = postgresInbox() } = options;
+  const { name, database, handle, handleBatch, batchMax = 500, inbox = postgresInbox() } = options;
   if ((handle === undefined) === (handleBatch === undefined)) throw new TripactError("invalid-option", "A consumer has either handle or handleBatch.", { where: name });
   const open = typeof database === "function" ? database : pgTransactions(database);
   const each = async (db: SqlExecutor, messages: readonly Received[]): Promise<void> => {
