@@ -111,6 +111,8 @@ test("note 25: a cursor from a future of this cluster starts again as well", asy
     assert.deepEqual((await log.lanes.claim(claim)).map(({ restarted }) => restarted), [false, false]);
     await writer.query("update tripact.outbox_lane set seen = '1:999999999999:' where subscription = 'future' and lane = 1");
     assert.deepEqual((await log.lanes.claim(claim)).map(({ restarted }) => restarted), [false, true]);
+    await writer.query("update tripact.outbox_lane set system_identifier = '7' where subscription = 'future' and lane = 0");
+    assert.deepEqual((await log.lanes.claim(claim)).map(({ restarted }) => restarted), [true, false], "and so does one of another cluster that lies behind");
     assert.deepEqual((await log.lanes.claim(claim)).map(({ restarted }) => restarted), [false, false]);
   } finally {
     await log.close();

@@ -357,9 +357,11 @@ function settling(stage: Stage): void {
 
   it("a cursor in the middle of a backlog is kept as well", async () => {
     const reader = await stage.reader();
-    await stage.say(reader.name, "k:1", "k:2", "k:3", "k:4");
+    const ids = await stage.say(reader.name, "k:1", "k:2", "k:3", "k:4");
     const page = await reader.read({ limit: 2 });
     await reader.settle(page.cursor);
+    const standings = await Promise.all(ids.map(async (id) => (await stage.log.desk.find(id))?.standings.find(({ subscription }) => subscription === reader.name)?.state));
+    assert.deepEqual(standings, ["settled", "settled", "pending", "pending"]);
     await stage.say(reader.name, "k:5");
     const again = await stage.reader(reader.name, { owner: reader.owner });
     const first = await again.read();
