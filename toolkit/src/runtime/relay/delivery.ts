@@ -73,8 +73,10 @@ export class Delivery {
     const life = this.#life;
     while (!this.#mayRetryNow()) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
-      if (life !== this.#life || !this.#parts.mayRetry()) return undefined;
+      if (life !== this.#life) return undefined;
     }
+    // Asked when it goes out: a relay that stood still wakes up with rows that were due meanwhile, and that its heir has by now.
+    if (!this.#parts.mayRetry()) return undefined;
     this.#retrying += 1;
     try {
       return await this.#call(messages, attempts);
