@@ -9,6 +9,8 @@ export interface Manner {
   readonly batchMax?: number;
   /** Says each call of the sink. */
   readonly tells?: boolean;
+  /** The consumer has no inbox: a broken variant. */
+  readonly forgetful?: boolean;
   /** It hears so much later how its heartbeat went. */
   readonly newsLateMs?: number;
   /** A clock that does not see that its process was stopped: the broken variant. */

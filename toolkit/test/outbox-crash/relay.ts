@@ -3,9 +3,9 @@ import { writeSync } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
-import { pgTransactions, type SqlExecutor } from "tripact/barrier";
+import { pgTransactions, postgresInbox, type SqlExecutor } from "tripact/barrier";
 import { createRelay, postgresConsumer, postgresOutboxLog, type OutboxLog, type Received, type Relay, type Sink } from "tripact/relay";
-import { Refused } from "tripact";
+import { Refused } from "../../src/protocol/outcome.ts";
 import pg from "pg";
 import { systemClock, type Clock } from "../../src/runtime/clock.ts";
 import { Crasher } from "../crash/crash.ts";
@@ -59,7 +59,13 @@ async function join({ logUrl, consumerUrl, manner }: Extract<Order, { do: "join"
   const { pass } = crasher;
   const consumer = new pg.Pool({ connectionString: consumerUrl, max: 6, application_name: `consumer ${process.pid}`, connectionTimeoutMillis: 2_000, query_timeout: 10_000 });
   consumer.on("error", () => undefined);
-  const shop = postgresConsumer({ name: "shop", database: watchedTransactions(pgTransactions(consumer), pass), handle, ...(manner.batchMax === undefined ? {} : { batchMax: manner.batchMax }) });
+  const shop = postgresConsumer({
+    name: "shop",
+    database: watchedTransactions(pgTransactions(consumer), pass),
+    handle,
+    ...(manner.batchMax === undefined ? {} : { batchMax: manner.batchMax }),
+    ...(manner.forgetful === true ? { inbox: { ...postgresInbox(), first: async (_db, _consumer, given) => given.map(() => true) } } : {}),
+  });
   const log = postgresOutboxLog({ url: logUrl, applicationName: `relay ${process.pid}` });
   const relay = await createRelay({
     log: withLateNews(watchedLog(log, pass), manner.newsLateMs),

@@ -24,7 +24,7 @@ export interface Scene {
 
 /** Beats, looks and saves often, so that what happens now and then happens in every scene; a short queue, so that back-pressure does. */
 export const manner: Manner = {
-  relay: { beatEveryMs: 100, saveEveryMs: 20, idleSaveMs: 100, syncEveryMs: 100, tidyEveryMs: 150, pollMaxMs: 50 },
+  relay: { beatEveryMs: 100, saveEveryMs: 20, idleSaveMs: 100, syncEveryMs: 200, tidyEveryMs: 500, pollMaxMs: 50 },
   subscription: { workers: 2, queueSize: 8, slowMs: 20, retry: { baseMs: 10, capMs: 20 } },
   batchMax: 5,
 };
