@@ -4,6 +4,7 @@ import { retryDelayMs } from "../../protocol/retry.ts";
 import type { Cursor, LoggedMessage, OutboxLog } from "../../stores/outbox-log.ts";
 import type { Clock } from "../clock.ts";
 import type { Notify } from "../notices.ts";
+import { Claims } from "./claims.ts";
 import { Delivery } from "./delivery.ts";
 import type { RelayTuning, SubscriptionPlan } from "./options.ts";
 import { Pipeline, type Flight } from "./pipeline.ts";
@@ -39,6 +40,7 @@ export class Subscription {
   #pipeline: Pipeline;
   #retries: RetryQueue;
   readonly #streams = new Streams();
+  readonly #claims: Claims;
   #leaving = new Set<number>();
   /** Counts restarts: answers to what an earlier life asked are not for us. */
   #life = 0;
@@ -58,6 +60,7 @@ export class Subscription {
   constructor(parts: SubscriptionParts) {
     this.#parts = parts;
     this.#timers = new Timers(parts.clock);
+    this.#claims = new Claims({ subscription: parts.plan.name, lanes: parts.log.lanes, owner: parts.owner });
     this.#pollMs = parts.tuning.pollMinMs;
     this.#delivery = new Delivery({ ...parts, mayRetry: () => !this.#stopping && parts.mayDeliver(), onRoom: () => this.#dispatch() });
     this.#retries = this.#newRetries();
@@ -102,7 +105,8 @@ export class Subscription {
 
   /** These lanes should be ours and no others: what is more is let go of when it is settled, what is missing is claimed where it is free. */
   async want(wanted: readonly number[]): Promise<void> {
-    const { plan, log, owner, notify } = this.#parts;
+    const { plan, log, notify } = this.#parts;
+    if (await this.#claims.releaseAllBut([...this.lanes, ...wanted])) this.#parts.onLanes();
     const have = new Set(this.lanes);
     for (const lane of have) if (!wanted.includes(lane)) this.#leaving.add(lane);
     const back = wanted.filter((lane) => this.#leaving.delete(lane));
@@ -111,9 +115,9 @@ export class Subscription {
     const missing = wanted.filter((lane) => !have.has(lane));
     if (missing.length === 0 || this.#stopping) return;
     const life = this.#life;
-    const claimed = await log.lanes.claim({ subscription: plan.name, owner: owner(), lanes: missing });
+    const claimed = await this.#claims.claim(missing);
     if (life !== this.#life || claimed.length === 0) return;
-    const held = await log.retries.held({ subscription: plan.name, lanes: claimed.map(({ lane }) => lane), limit: plan.heldKeysMax });
+    const held = await this.#claims.orDoubt(log.retries.held({ subscription: plan.name, lanes: claimed.map(({ lane }) => lane), limit: plan.heldKeysMax }));
     if (life !== this.#life) return;
     this.#retries.load(held);
     this.#streams.add(claimed);
@@ -133,13 +137,14 @@ export class Subscription {
     this.#settling = this.#newSettling();
     this.#streams.clear();
     this.#leaving.clear();
+    this.#claims.doubt();
     this.#delivery.forget();
     this.#parts.onLanes();
   }
 
   /** Delivers what it has read, stores how far it came, lets go of its lanes. What takes longer than `withinMs` is left to the next relay. */
   async stop(withinMs: number): Promise<void> {
-    const { clock, log, plan, owner } = this.#parts;
+    const { clock } = this.#parts;
     this.#stopping = true;
     const untilMs = clock.nowMs() + withinMs;
     while ((this.#pipeline.open > 0 || this.#delivery.busy > 0) && !this.#delivery.isDown && clock.nowMs() < untilMs) await this.#pause(5);
@@ -158,7 +163,7 @@ export class Subscription {
     this.#delivery.forget();
     const { lanes } = this;
     this.#streams.clear();
-    if (lanes.length > 0) await log.lanes.release({ subscription: plan.name, owner: owner(), lanes });
+    if (lanes.length > 0) await this.#claims.release(lanes);
   }
 
   #newRetries(): RetryQueue {
@@ -341,27 +346,21 @@ export class Subscription {
       owner,
       clock,
       tuning,
-      onCommitted: (copies) => this.#retries.committed(copies, (attempts, topic) => this.#delayOf(attempts, topic)),
+      onCommitted: (copies) => this.#retries.committed(copies, (attempts, topic) => (attempts === 0 ? 0 : retryDelayMs(plan.policyOf(topic).retry, attempts, clock.random()))),
       onFenced: () => this.restart(),
       onTrouble: (error) => this.#trouble(error),
       onWritten: () => this.#letGo(),
     });
   }
 
-  #delayOf(attempts: number, topic: string): number {
-    const { plan, clock } = this.#parts;
-    return attempts === 0 ? 0 : retryDelayMs(plan.policyOf(topic).retry, attempts, clock.random());
-  }
-
   /** Lanes that should go, and of which nothing is under way any more. */
   #letGo(): void {
-    const { log, plan, owner } = this.#parts;
     if (this.#leaving.size === 0 || this.#stopping || this.#reading) return;
     const gone = this.lanes.filter((lane) => this.#leaving.has(lane) && !this.#pipeline.covers(lane) && !this.#retries.busy(lane) && !this.#settling.covers(lane));
     if (gone.length === 0) return;
     this.#streams.remove(gone);
     for (const lane of gone) this.#leaving.delete(lane);
-    log.lanes.release({ subscription: plan.name, owner: owner(), lanes: gone }).then(
+    this.#claims.release(gone).then(
       () => this.#parts.onLanes(),
       (error: unknown) => this.#trouble(error),
     );
