@@ -53,6 +53,9 @@ export interface Relay {
   stop(): Promise<void>;
 }
 
+/** For each of the last words of a relay that stops. */
+const GOODBYE_MS = 1_000;
+
 const SOURCE = /^[^\p{Cc}\p{Cs}\s]{1,200}$/u;
 
 /**
@@ -176,13 +179,21 @@ class RunningRelay implements Relay {
 
   async #stop(): Promise<void> {
     this.#timers.stop();
-    const { stopWithinMs } = this.#tuning;
-    const quietly = (error: unknown): void => this.#notify({ kind: "store", error: textOf(error) });
-    await Promise.all([...this.#subscriptions.values()].map((subscription) => subscription.stop(stopWithinMs).catch(quietly)));
-    await this.#ownership.stop();
+    const subscriptions = [...this.#subscriptions.values()].map((subscription) => subscription.stop(this.#tuning.stopWithinMs));
+    await this.#atMost(this.#tuning.stopWithinMs + GOODBYE_MS, Promise.all(subscriptions));
+    await this.#atMost(GOODBYE_MS, this.#ownership.stop());
     this.#log.membership.announce("nodes");
-    await Promise.all([...this.#sinks].map((sink) => sink.close().catch(quietly)));
+    await this.#atMost(GOODBYE_MS, Promise.all([...this.#sinks].map((sink) => sink.close())));
     await this.#log.close();
+  }
+
+  /** A log or a receiver may never answer. What is not said by then, peers find out. */
+  async #atMost(ms: number, work: Promise<unknown>): Promise<void> {
+    const late = Promise.withResolvers<void>();
+    const cancel = this.#clock.after(ms, late.resolve);
+    const quietly = (error: unknown): void => this.#notify({ kind: "store", error: textOf(error) });
+    await Promise.race([work.catch(quietly), late.promise]);
+    cancel();
   }
 
   #heard(heard: Heard): void {

@@ -110,14 +110,14 @@ export class Connection {
     this.query({ text: "select", reads: true }).catch(() => {});
   }
 
-  /** Waits for the statement in flight, then closes. Twice without harm. */
-  async close(): Promise<void> {
+  /** Waits for the statement in flight, at most this long, then closes. Twice without harm. */
+  async close(waitsMs = Infinity): Promise<void> {
     if (this.#state === "closed") return;
     this.#opening += 1;
     const wasUp = this.#state === "up";
     const session = this.#session;
     this.#setState("closed");
-    if (wasUp) await this.#queue;
+    if (wasUp) await atMost(waitsMs, this.#queue);
     await session?.close();
   }
 
@@ -244,4 +244,12 @@ async function raiseTo(session: Session, level: string): Promise<void> {
   if (session.commitLevel === level) return;
   await session.query({ text: `set synchronous_commit = ${level}`, reads: true });
   session.commitLevel = level;
+}
+
+async function atMost(ms: number, work: Promise<unknown>): Promise<void> {
+  if (ms === Infinity) return void (await work);
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(late.resolve, ms);
+  await Promise.race([work, late.promise]);
+  clearTimeout(timer);
 }

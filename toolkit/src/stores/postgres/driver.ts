@@ -25,6 +25,8 @@ export interface PgClient {
   connect(): Promise<unknown>;
   query(statement: { name?: string; text: string; values?: unknown[] }): Promise<PgResult>;
   end(): Promise<void>;
+  /** Its socket no longer keeps the process alive. */
+  unref?(): void;
   on(event: "error", listener: (error: Error) => void): unknown;
   on(event: "end", listener: () => void): unknown;
   on(event: "notice", listener: (notice: PgNotice) => void): unknown;

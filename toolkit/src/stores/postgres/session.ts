@@ -155,6 +155,8 @@ export class Session {
     const timer = setTimeout(tooLate, GOODBYE_MS);
     await Promise.race([this.#client.end().catch(() => {}), late]);
     clearTimeout(timer);
+    // A server that never says goodbye must not keep this process alive.
+    this.#client.unref?.();
     this.#finish("closed");
   }
 

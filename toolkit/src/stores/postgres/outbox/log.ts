@@ -34,6 +34,8 @@ export interface PostgresOutboxLogOptions {
 }
 
 const LOCK_TIMEOUT_MS = 2_000;
+/** What a statement in flight may take at the end: whatever it was about, its outcome is found by whoever goes on. */
+const CLOSE_WAITS_MS = 1_000;
 /** 64 rows a minute: few enough for a snapshot that is held for a day. */
 const FOLD_EVERY_MS = 60_000;
 
@@ -72,14 +74,21 @@ class PostgresOutboxLog implements OutboxLog, Messages {
     // A cursor that a crash forgets is a second delivery, no loss: its commits need not wait for the disk.
     this.#log = this.#connection("log", [...pinnedReads, lockTimeout], { commitLevel: () => "off" });
     this.#ops = this.#connection("ops", [lockTimeout], { commitLevel: () => "on" });
+    // As of a store: these three find out within a lease that a server is silent, and then the others are asked.
+    const silenceMs = (): number | undefined => membership.silenceMs();
     const lock = this.#connection("lock", [lockTimeout], {
       commitLevel: () => "local",
-      onLost: () => membership.tell("lost"),
+      silenceMs: () => membership.lockSilenceMs(),
+      onLost: (wentSilent) => {
+        if (wentSilent) for (const other of [this.#log, this.#ops]) other.doubt(membership.silenceMs() ?? Infinity);
+        membership.tell("lost");
+      },
       onBack: () => membership.tell("back"),
     });
-    const watch = this.#connection("watch", []);
+    const watch = this.#connection("watch", [], { silenceMs });
     const listen = this.#connection("listen", [lockTimeout], {
       commitLevel: () => "off",
+      silenceMs,
       hear: (notification) => membership.hear(notification),
       prepare: async (session) => {
         await session.query({ reads: true, text: `listen ${channel}` });
@@ -133,7 +142,7 @@ class PostgresOutboxLog implements OutboxLog, Messages {
   async close(): Promise<void> {
     await this.#wal?.close();
     await this.membership.said();
-    await Promise.all(this.#connections.map((connection) => connection.close()));
+    await Promise.all(this.#connections.map((connection) => connection.close(CLOSE_WAITS_MS)));
   }
 
   async read(query: ReadQuery): Promise<Page> {
