@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { migrate } from "tripact/postgres";
 import { freshDatabase } from "@tripact/testbed";
-import { CAP_MS } from "./child.ts";
+import { CAP_MS } from "../processes/child.ts";
 import { effectTable } from "./shapes.ts";
 
 const LOOK_EVERY_MS = 10;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { Child, ChildPool } from "./child.ts";
+import { Child, ChildPool } from "../processes/child.ts";
 import type { Order, Report } from "./orders.ts";
 import type { ShapeName } from "./shapes.ts";
 

@@ -21,7 +21,7 @@ export interface Manner {
 export type Order =
   | { readonly do: "join"; readonly logUrl: string; readonly consumerUrl: string; readonly manner: Manner; readonly arm?: Arm }
   | { readonly do: "arm"; readonly arm?: Arm }
-  /** While it is closed, deliveries wait at the sink's door. */
+  /** While it is closed, first deliveries wait at the sink's door. */
   | { readonly do: "gate"; readonly open: boolean }
   | { readonly do: "health" }
   | { readonly do: "requeue" }

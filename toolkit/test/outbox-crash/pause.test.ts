@@ -56,22 +56,31 @@ async function pauseBeyondTheLease(sender: Sender, consumer: Consumer, blindCloc
   return { stale: since.filter((it) => it.said === "delivering" && it.incarnation === incarnation).length, again: since.filter(isAgain).length };
 }
 
-for (const blindClock of [false, true]) {
-  const title = blindClock
-    ? "the alarm rings: a relay whose clock does not see that it was stopped delivers under its old lease"
-    : "a relay that was stopped for longer than its lease wakes up and delivers nothing under its old lease";
-  test(title, async (t) => {
-    const sender = await Sender.open("pause");
-    const consumer = await Consumer.open();
-    try {
-      const { stale, again } = await pauseBeyondTheLease(sender, consumer, blindClock);
-      assert.deepEqual(await judge(sender.pool, consumer.pool), []);
-      t.diagnostic(`${HEALTHY * EACH} messages read and not delivered, ${ILL} due again: ${stale} deliveries under the old lease, ${again} under the new one`);
-      if (blindClock) assert.ok(stale > 0);
-      else assert.equal(stale, 0);
-    } finally {
-      await sender.close();
-      await consumer.close();
-    }
-  });
+/** A write of the sleeper that was under way may tell it of its fate before anything is due: then the alarm is tried again. */
+const ALARMS_MAX = 5;
+
+async function staleDeliveries(blindClock: boolean): Promise<{ readonly stale: number; readonly again: number }> {
+  const sender = await Sender.open("pause");
+  const consumer = await Consumer.open();
+  try {
+    const found = await pauseBeyondTheLease(sender, consumer, blindClock);
+    assert.deepEqual(await judge(sender.pool, consumer.pool), []);
+    return found;
+  } finally {
+    await sender.close();
+    await consumer.close();
+  }
 }
+
+test("a relay that was stopped for longer than its lease wakes up and delivers nothing under its old lease", async (t) => {
+  const { stale, again } = await staleDeliveries(false);
+  t.diagnostic(`${HEALTHY * EACH} messages read and not delivered, ${ILL} due again: ${stale} deliveries under the old lease, ${again} under the new one`);
+  assert.equal(stale, 0);
+});
+
+test("the alarm rings: a relay whose clock does not see that it was stopped delivers under its old lease", async (t) => {
+  let stale = 0;
+  for (let tries = 1; stale === 0 && tries <= ALARMS_MAX; tries += 1) ({ stale } = await staleDeliveries(true));
+  t.diagnostic(`${stale} deliveries under the old lease`);
+  assert.ok(stale > 0);
+});

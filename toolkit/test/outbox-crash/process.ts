@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import type { Notice, RelayHealth } from "tripact/relay";
-import { Child, ChildPool } from "../crash/child.ts";
+import { Child, ChildPool } from "../processes/child.ts";
 import type { Order, Report } from "./orders.ts";
 
 const file = fileURLToPath(import.meta.resolve("./relay.ts"));

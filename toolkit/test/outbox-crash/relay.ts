@@ -97,7 +97,7 @@ function atTheDoor(sink: Sink, { tells }: Manner): Sink {
       if (tells === true) {
         say({ said: "delivering", incarnation: joined?.relay.health().incarnation ?? "", keys: messages.map(({ key }) => key), ids: messages.map(({ id }) => id), atMs: wallMs() });
       }
-      await gate?.promise;
+      if (messages[0]?.attempt === 1) await gate?.promise;
       return await sink.deliver(messages, signal);
     },
   };
