@@ -166,10 +166,11 @@ class PostgresOutboxLog implements OutboxLog, Messages {
   async tidy(keepMs: number): Promise<number> {
     const nowMs = performance.now();
     if (nowMs - this.#foldedAtMs >= FOLD_EVERY_MS) {
-      await fold(this.#ops);
+      await fold(this.#log);
       this.#foldedAtMs = nowMs;
     }
-    return tidy(this.#ops, keepMs);
+    // On the connection that waits for no standby: else people's questions, and the log's wake-up, would wait behind it.
+    return tidy(this.#log, keepMs);
   }
 
   #numberOf(session: Session): number {

@@ -12,10 +12,10 @@ const LOCK_WAITS_MS = 50;
  * there is no uncommitted row in there, and none can come in between. `truncate` locks that partition alone; business inserts go
  * elsewhere. Without any subscription nothing goes: nobody has read it yet.
  */
-export async function tidy(ops: Connection, keepMs: number): Promise<number> {
+export async function tidy(log: Connection, keepMs: number): Promise<number> {
   let emptied = 0;
   for (const partition of PARTITIONS) {
-    if (await ops.exclusive((session) => emptyOne(session, partition, keepMs))) emptied += 1;
+    if (await log.exclusive((session) => emptyOne(session, partition, keepMs))) emptied += 1;
   }
   return emptied;
 }
@@ -24,8 +24,8 @@ export async function tidy(ops: Connection, keepMs: number): Promise<number> {
  * Folds what was appended into the lanes' rows, and deletes what is in there: an owner's from the old end, and what owners without lanes have left
  * behind. Any node may do it for all.
  */
-export async function fold(ops: Connection): Promise<void> {
-  await ops.exclusive(async (session) => {
+export async function fold(log: Connection): Promise<void> {
+  await log.exclusive(async (session) => {
     await session.query({
       text: `
 with newest as (
