@@ -43,6 +43,7 @@ const STATUS: Readonly<Record<TripactErrorCode, number>> = {
   "never-started": 410,
   "not-connected": 503,
   "not-supported": 501,
+  "outbox-misuse": 500,
   overloaded: 429,
   parked: 409,
   "pooler-refused": 503,

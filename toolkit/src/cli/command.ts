@@ -120,5 +120,6 @@ const EXIT_OF: Readonly<Partial<Record<TripactErrorCode, ExitCode>>> = {
   "schema-mismatch": EXIT.unfit,
   "store-unknown": EXIT.unreachable,
   "store-unreachable": EXIT.unreachable,
+  "unknown-subscription": EXIT.notFound,
   "unknown-transaction": EXIT.notFound,
 };

@@ -127,3 +127,38 @@ test("payloads are inferred, and what JSON would lose does not compile", () => {
   };
   assert.equal(typeof typed, "function");
 });
+
+test("a transaction that has failed, has ended or only reads, and a database without an outbox, are told at the call", async () => {
+  const message = { topic: "misuse", key: "k", payload: 1 };
+  await assert.rejects(
+    open(async (db) => {
+      await db.execute("select 1/0", []).catch(() => undefined);
+      await send(db, message);
+    }),
+    says("outbox-misuse", /a statement had failed/),
+  );
+  await assert.rejects(
+    open(async (db) => {
+      await db.execute("set transaction read only", []);
+      await send(db, message);
+    }),
+    says("outbox-misuse", /only reads/),
+  );
+  let kept: SqlExecutor | undefined;
+  await open(async (db) => {
+    kept = db;
+    await Promise.resolve();
+  });
+  await assert.rejects(send(kept as SqlExecutor, message), says("barrier-misuse", /has ended/));
+  const nothing: unknown = {};
+  await assert.rejects(send(nothing as SqlExecutor, message), says("invalid-input", /transaction/));
+  const elsewhere = await freshDatabase("no_outbox");
+  const other = new Pool({ connectionString: elsewhere.url, max: 1 });
+  try {
+    await assert.rejects(pgTransactions(other)((db) => send(db, message)), says("schema-mismatch", /no outbox.*migrate/));
+  } finally {
+    await other.end();
+    await elsewhere.drop();
+  }
+  assert.deepEqual(await rowsOf("misuse"), []);
+});

@@ -14,6 +14,7 @@ import { TripactError } from "../protocol/errors.ts";
 import { encodeInput } from "../protocol/json.ts";
 import type { Jsonable } from "../protocol/json.ts";
 import type { SqlExecutor } from "../stores/sql.ts";
+import { sqlStateOf } from "./guard.ts";
 import { uuidV7 } from "./uuid-v7.ts";
 
 export type { SqlExecutor, SqlResult } from "../stores/sql.ts";
@@ -49,7 +50,8 @@ const HEADERS_BYTES_MAX = 16_384;
  * one, a list for a list. Outside a transaction the statement is its own: the message is then sent whatever becomes of the work
  * around it.
  *
- * Throws before anything is written: `invalid-input`, `too-large`, `durability-refused`. The setting is read by the very statement that
+ * Throws before anything is written: `invalid-input`, `too-large`, `durability-refused`, `outbox-misuse` (the transaction has failed, or
+ * only reads), `schema-mismatch` (no outbox in this database). The setting is read by the very statement that
  * writes; who lowers `synchronous_commit` afterwards, in the same transaction, lowers the promise unseen.
  */
 export function send<P>(db: SqlExecutor, message: Message<P>, options?: SendOptions): Promise<string>;
@@ -67,7 +69,8 @@ export async function send(
   const messages = many ? given : [given];
   if (messages.length > MESSAGES_MAX) throw invalid(`At most ${MESSAGES_MAX} messages a call, not ${messages.length}`, "messages");
   const rows = messages.map((message, index) => encode(message, many ? `messages[${index}]` : "message", options));
-  if (rows.length > 0) await insert(db, rows, options.durability ?? "strict");
+  if (typeof db?.execute !== "function") throw invalid("A transaction to write in, { execute(text, values) }, is needed here", "db");
+  if (rows.length > 0) await told(() => insert(db, rows, options.durability ?? "strict"));
   const ids = rows.map(({ id }) => id);
   return many ? ids : String(ids[0]);
 }
@@ -114,6 +117,26 @@ async function insert(db: SqlExecutor, messages: readonly Row[], durability: "st
     where: "outbox.send",
     hint: setting === "synchronous_commit" ? `Needs one of: ${accepted.join(", ")}.` : "Needs a synchronous standby.",
   });
+}
+
+/** Says what is wrong with the transaction, where it is the transaction. */
+async function told(write: () => Promise<void>): Promise<void> {
+  try {
+    await write();
+  } catch (error) {
+    switch (sqlStateOf(error)) {
+      case "25P02":
+        throw new TripactError("outbox-misuse", "outbox.send met a transaction in which a statement had failed.", { hint: "Let the first error through, and roll back.", cause: error });
+      case "25006":
+        throw new TripactError("outbox-misuse", "outbox.send met a transaction or server that only reads.", { hint: "Messages are written: send in a transaction that writes, on the primary.", cause: error });
+      case "42P01":
+      case "3F000":
+      case "42703":
+        throw new TripactError("schema-mismatch", "This database has no outbox, or another version's.", { where: "outbox.send", hint: "Is it the sender's own database? Run `npx tripact migrate` there.", cause: error });
+      default:
+        throw error;
+    }
+  }
 }
 
 /** `local` and `remote_write` flush here, but do not wait until the standby has flushed. */

@@ -37,15 +37,21 @@ export function pgTransactions(pool: PgPool): OpenTransaction {
     // Between two queries a lost connection is only an event, and an event without a listener ends the process.
     client.on("error", heardElsewhere);
     let idle = false;
+    let over = false;
     try {
       await client.query("begin isolation level read committed", []);
       try {
-        const result = await work({ execute: (text, values) => client.query(text, values) });
+        const result = await work({
+          // Whoever kept it beyond the end would write into somebody else's transaction, on the same connection.
+          execute: (text, values) => (over ? Promise.reject(misuse("This transaction has ended", "Await everything inside it.")) : client.query(text, values)),
+        });
+        over = true;
         const { command } = await client.query("commit", []);
         idle = true;
         if (command !== "COMMIT") throw misuse("The transaction had failed unnoticed and was rolled back", "Let the first error through.");
         return result;
       } catch (error) {
+        over = true;
         if (!idle) idle = await rolledBack(client);
         throw error;
       }

@@ -21,6 +21,7 @@ export type TripactErrorCode =
   | "never-started"
   | "not-connected"
   | "not-supported"
+  | "outbox-misuse"
   | "overloaded"
   | "parked"
   | "pooler-refused"

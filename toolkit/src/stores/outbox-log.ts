@@ -1,3 +1,4 @@
+import { TripactError } from "../protocol/errors.ts";
 import type { Membership, OutboxMessage, StoreHealth } from "./store.ts";
 
 /**
@@ -195,7 +196,16 @@ export interface SubscriptionStanding {
   readonly skipped: number;
 }
 
-/** For people: what is stuck, and a word about it. */
+/** Throws `unknown-subscription`: a misspelt name would look like one with nothing to tell. */
+export function refuseUnknown(subscription: string | undefined, known: readonly string[]): void {
+  if (subscription === undefined || known.includes(subscription)) return;
+  throw new TripactError("unknown-subscription", "No relay has read this outbox under that name.", {
+    where: subscription,
+    hint: known.length === 0 ? "There is no subscription yet." : `There are: ${known.join(", ")}.`,
+  });
+}
+
+/** For people: what is stuck, and a word about it. A subscription that is not known is an error, `unknown-subscription`. */
 export interface Desk {
   /** Rows of the retry table, the oldest first. */
   list(query: DeskQuery): Promise<readonly RetryRow[]>;

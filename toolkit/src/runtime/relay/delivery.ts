@@ -118,11 +118,14 @@ export class Delivery {
 
   async #call(messages: readonly LoggedMessage[], attempts: number): Promise<readonly Receipt[] | undefined> {
     const { clock } = this.#parts;
+    const life = this.#life;
     const controller = new AbortController();
     const sinceMs = clock.nowMs();
     this.#running.set(controller, sinceMs);
     try {
       const receipts = await this.#within(messages, attempts, controller);
+      // Called off by us: that says nothing of the receiver.
+      if (life !== this.#life) return undefined;
       this.#usualMs += (clock.nowMs() - sinceMs - this.#usualMs) / USUAL_OF;
       return this.#heard(messages, receipts) ? receipts : undefined;
     } finally {

@@ -515,7 +515,9 @@ function desk(stage: Stage): void {
     ]);
     assert.equal(await stage.log.desk.requeue({ ids: [rows[2]?.id ?? ""], ...decision }), 1);
     assert.equal((await stage.log.desk.list({ subscription: name, state: "waiting", limit: 9 })).length, 3);
-    assert.equal(await stage.log.desk.requeue({ ids: [rows[2]?.id ?? ""], ...decision, subscription: `${name}-other` }), 0);
+    const unknown = { code: "unknown-subscription" };
+    await assert.rejects(stage.log.desk.requeue({ ids: [rows[2]?.id ?? ""], ...decision, subscription: `${name}-other` }), unknown);
+    await assert.rejects(stage.log.desk.list({ subscription: `${name}-other`, limit: 9 }), unknown);
   });
 
   it("discards exactly what is named: it holds nothing any more, no try changes it, and the record stays", async () => {

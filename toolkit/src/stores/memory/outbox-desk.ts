@@ -1,4 +1,5 @@
 import { TripactError } from "../../protocol/errors.ts";
+import { refuseUnknown } from "../outbox-log.ts";
 import type { Desk, DeskDecision, DeskQuery, LoggedMessage, RetryRow, RetryState, Standing, SubscriptionStanding } from "../outbox-log.ts";
 import type { MemoryDatabase, MemoryRetry } from "./database.ts";
 
@@ -15,6 +16,7 @@ export class MemoryDesk implements Desk {
   }
 
   async list({ subscription, state, topic, key, limit }: DeskQuery): Promise<readonly RetryRow[]> {
+    refuseUnknown(subscription, [...this.#database.lanes.keys()]);
     return this.#database.retries
       .filter((row) => (subscription === undefined || row.subscription === subscription) && (state === undefined || row.state === state))
       .filter(({ message }) => (topic === undefined || message.topic === topic) && (key === undefined || message.key === key))
@@ -87,6 +89,7 @@ export class MemoryDesk implements Desk {
   }
 
   #decide({ ids, subscription, who, reason }: DeskDecision, change: (row: MemoryRetry) => boolean): number {
+    refuseUnknown(subscription, [...this.#database.lanes.keys()]);
     let changed = 0;
     for (const row of this.#database.retries) {
       if (subscription !== undefined && row.subscription !== subscription) continue;

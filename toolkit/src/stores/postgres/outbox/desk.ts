@@ -1,4 +1,5 @@
 import { TripactError } from "../../../protocol/errors.ts";
+import { refuseUnknown } from "../../outbox-log.ts";
 import type { Desk, DeskDecision, DeskQuery, LoggedMessage, RetryRow, Standing, SubscriptionStanding } from "../../outbox-log.ts";
 import type { Connection } from "../connection.ts";
 import { textIn } from "../rows.ts";
@@ -17,6 +18,7 @@ export class PostgresDesk implements Desk {
   }
 
   async list({ subscription, state, topic, key, limit }: DeskQuery): Promise<readonly RetryRow[]> {
+    await this.#refuseUnknown(subscription);
     const { rows } = await this.#ops.query({
       reads: true,
       text: `
@@ -95,7 +97,15 @@ select s.subscription, coalesce(g.pending, 0)::text as pending,
     }));
   }
 
+  /** A misspelt name would look like one with nothing to tell. */
+  async #refuseUnknown(subscription: string | undefined): Promise<void> {
+    if (subscription === undefined) return;
+    const { rows } = await this.#ops.query({ reads: true, text: `select distinct subscription from tripact.outbox_lane order by 1` });
+    refuseUnknown(subscription, rows.map((row) => textIn(row, "subscription")));
+  }
+
   async #decide({ ids, subscription, who, reason }: DeskDecision, change: string, from: string): Promise<number> {
+    await this.#refuseUnknown(subscription);
     const { rowCount } = await this.#ops.query({
       text: `
 update tripact.outbox_retry set ${change}, decided_by = $1, decided_reason = $2, updated_at = clock_timestamp()
