@@ -143,9 +143,9 @@ export class Delivery {
         controller.abort();
         resolve(all(`no answer within ${plan.lockMs} ms`));
       });
-      const answer = (receipts: readonly Receipt[]): void => {
+      const answer = (receipts: unknown): void => {
         cancel();
-        resolve(receipts);
+        resolve(messages.map((_, index) => receiptIn(receipts, index)));
       };
       controller.signal.addEventListener("abort", () => answer(all("called off")));
       try {
@@ -188,6 +188,26 @@ export class Delivery {
     // In a turn of its own: first whoever waited for a worker.
     this.#parts.clock.turn(this.#parts.onRoom);
   }
+}
+
+/** Sinks are written by others: what is no receipt says nothing, and is never read as a yes or a no. */
+function receiptIn(receipts: unknown, index: number): Receipt {
+  const receipt = Array.isArray(receipts) ? (receipts[index] as Partial<Receipt> | null | undefined) : undefined;
+  switch (receipt?.kind) {
+    case "done":
+      return { kind: "done" };
+    case "refused":
+      return { kind: "refused", code: textIn(receipt.code), error: textIn(receipt.error) };
+    case "unknown":
+      return { kind: "unknown", error: textIn(receipt.error) };
+    case undefined:
+    default:
+      return { kind: "unknown", error: "the sink gave no receipt" };
+  }
+}
+
+function textIn(value: unknown): string {
+  return typeof value === "string" ? value : "";
 }
 
 const NO_HEADERS: Readonly<Record<string, string>> = {};

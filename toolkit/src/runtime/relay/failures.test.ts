@@ -197,6 +197,18 @@ test("a delivery that hangs does not hold up other keys; its message is tried ag
     assert.deepEqual(of("slow"), [1, 2, 3, 4, 5, 6].map((n) => `slow:${n}`));
   }));
 
+for (const [what, answer] of [["nothing", undefined], ["too few receipts", []], ["what is no receipt", [null, { kind: "yes" }, 7]]] as const) {
+  test(`a sink that answers with ${what} has answered unknown: its messages are tried again, none is stuck`, () =>
+    scene({}, async ({ told, say, of }) => {
+      const deliver = told.sink.deliver.bind(told.sink);
+      let odd = 3;
+      told.sink.deliver = (messages, signal) => (odd-- > 0 ? Promise.resolve(answer as unknown as readonly Receipt[]) : deliver(messages, signal));
+      await say("a:1", "b:1", "a:2");
+      await eventually(() => told.done.length === 3, "all are delivered");
+      assert.deepEqual(of("a"), ["a:1", "a:2"]);
+    }));
+}
+
 test("deliveries that hang take neither the workers nor the queue from the others: they leave for the retry table", () =>
   scene({ lockMs: 600, workers: 2, queueSize: 8 }, async ({ subscription, told, relay, say, of }) => {
     let hangs = true;

@@ -27,8 +27,8 @@ export async function read(session: Session, number: number, query: ReadQuery): 
     if (upto !== undefined && seesNoMore(upto, position.seen)) return { messages: [], cursor: cursorOf({ session: number, seen: position.seen }), more: false };
     const { rows } = await session.query(sinceStatement(position, query, upto));
     const end = textIn(rows[0] ?? {}, "upto");
-    const found = messagesOf(rows);
-    if (found.length <= SORTED_MAX) return pageOf(found, query.limit, { session: number, seen: position.seen, upto: { snapshot: end, after: "0" } });
+    // No more bodies come than were asked for: they may be large.
+    if (Number(rows[0]?.["visible"]) <= SORTED_MAX) return pageOf(messagesOf(rows), query.limit, { session: number, seen: position.seen, upto: { snapshot: end, after: "0" } });
     const first = await session.query(firstStatement(position, query, end));
     const after = (BigInt(textIn(first.rows[0] ?? {}, "first")) - 1n).toString();
     return await nextPage(session, query, { session: number, seen: position.seen, upto: { snapshot: end, after } });
@@ -56,16 +56,14 @@ function sinceStatement({ seen }: Position, query: ReadQuery, upto: string | und
     name: "tripact_outbox_since",
     reads: true,
     text: `
-with target as materialized (select coalesce($1::pg_snapshot, pg_current_snapshot()) as upto)
-select t.upto::text, ${messageColumns}
-  from target t left join lateral (
-    select * from (
-      select * from tripact.outbox o
-       where (o.tx >= $2::xid8 or o.tx = any ($3::xid8[])) and ${chosen("$4", "$5")} and pg_visible_in_snapshot(o.tx, t.upto)
-       limit $6
-    ) found order by seq
-  ) o on true`,
-    values: [upto ?? null, xmax, bareArray(running), bareArray(query.lanes), patterns(query.topics), SORTED_MAX + 1],
+with target as materialized (select coalesce($1::pg_snapshot, pg_current_snapshot()) as upto), found as materialized (
+  select o.* from tripact.outbox o, target t
+   where (o.tx >= $2::xid8 or o.tx = any ($3::xid8[])) and ${chosen("$4", "$5")} and pg_visible_in_snapshot(o.tx, t.upto)
+   limit $6
+)
+select t.upto::text, (select count(*) from found)::int as visible, ${messageColumns}
+  from target t left join lateral (select * from found order by seq limit $7) o on true`,
+    values: [upto ?? null, xmax, bareArray(running), bareArray(query.lanes), patterns(query.topics), SORTED_MAX + 1, query.limit + 1],
   };
 }
 
