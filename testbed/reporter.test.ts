@@ -28,9 +28,18 @@ test("counts what passed, failed and was skipped; the last line is the sum, and 
   assert.match(output, /✖ \S*mixed\.test\.mjs {2}2 passed, 2 failed, 2 skipped {2}\d+ ms/);
 });
 
+test("in a run of many files, failures stand once more where the end of the log is read", async () => {
+  const bad = (name: string): string => `import test from "node:test"; test("${name}", () => { throw new Error("inner ${name}"); });`;
+  const { output } = await runTests({ "one.test.mjs": bad("first"), "two.test.mjs": bad("second"), "zero.test.mjs": `import test from "node:test"; test("good", () => {});` });
+  const again = output.slice(output.indexOf("What failed, once more:"));
+  assert.match(again, /✖ first\n[^]*inner first[^]*✖ second\n[^]*inner second/);
+  assert.equal(lastLine(output), "1 passed, 2 failed");
+});
+
 test("a run in which all is well", async () => {
   const { output, code } = await runTests({ "good.test.mjs": `import test from "node:test"; test("good", () => {});`, "empty.test.mjs": "" });
   assert.equal(lastLine(output), "1 passed, 0 failed");
+  assert.doesNotMatch(output, /once more/);
   assert.equal(code, 0);
 });
 

@@ -8,16 +8,20 @@ interface Counts {
   skipped: number;
 }
 
+const FAILURES_AGAIN_MAX = 20;
+
 type Verdict = Extract<TestEvent, { type: "test:pass" | "test:fail" }>;
 
 /**
- * A line per test file, failures in full, and as its last line the sum: `N passed, N failed` (and `, N skipped`).
- * What a test prints or tells by `t.diagnostic` passes through. Node decides the exit code.
+ * A line per test file, failures in full, and as its last line the sum: `N passed, N failed` (and `, N skipped`). Failures stand once more
+ * before the sum: whoever keeps only the end of a long run still reads which they were. What a test prints or tells by `t.diagnostic`
+ * passes through. Node decides the exit code.
  */
 // A default export is what node:test asks of a reporter.
 export default async function* report(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   const total = noCounts();
   const files = new Map<string, Counts>();
+  const failures: string[] = [];
   let succeeded = true;
   for await (const event of events) {
     switch (event.type) {
@@ -30,6 +34,7 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
         ofFile[result] += 1;
         total[result] += 1;
         if (result !== "passed") yield explain(event);
+        if (result === "failed" && failures.length < FAILURES_AGAIN_MAX) failures.push(explain(event));
         break;
       }
       case "test:summary": {
@@ -54,6 +59,7 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
     total.failed = 1;
     yield "✖ the run failed outside of any test\n";
   }
+  if (failures.length > 0 && files.size > 1) yield `\nWhat failed, once more:\n${failures.join("")}`;
   yield `\n${sum(total)}\n`;
 }
 

@@ -4,16 +4,21 @@
  */
 import { createInterface } from "node:readline";
 import { killWhole, untilGone, type Reach } from "./kill-whole.ts";
-import { removeFolder } from "./remains.ts";
+import { mountImage, unmount, unmountForGood, type Mount } from "../disk/mount.ts";
+import { removeClockShare, removeFolder } from "./remains.ts";
 
 export type LeashOrder =
   | { readonly kind: "hold-process"; readonly pid: number; readonly reach: Reach }
   | { readonly kind: "release-process"; readonly pid: number }
   | { readonly kind: "hold-folder"; readonly path: string }
-  | { readonly kind: "release-folder"; readonly path: string };
+  | { readonly kind: "release-folder"; readonly path: string }
+  | { readonly kind: "hold-mount"; readonly mount: Mount }
+  | { readonly kind: "release-mount"; readonly mount: Mount };
 
 const processes = new Map<number, Reach>();
 const folders = new Set<string>();
+/** By their folders. */
+const mounts = new Map<string, Mount>();
 
 function follow(order: LeashOrder): void {
   switch (order.kind) {
@@ -29,6 +34,12 @@ function follow(order: LeashOrder): void {
     case "release-folder":
       folders.delete(order.path);
       return;
+    case "hold-mount":
+      mounts.set(order.mount.folder, order.mount);
+      return;
+    case "release-mount":
+      mounts.delete(order.mount.folder);
+      return;
   }
 }
 
@@ -36,8 +47,13 @@ function follow(order: LeashOrder): void {
 async function cleanUp(): Promise<void> {
   const killed = [...processes].flatMap(([pid, reach]) => killWhole(pid, reach));
   await untilGone(killed).catch(() => {});
-  for (const path of folders) {
+  killed.forEach(removeClockShare);
+  // A disk that was left without power tells nothing of the servers that lived on it.
+  for (const mount of mounts.values()) await unmount(mount).then(() => mountImage(mount)).catch(() => {});
+  // What was made last lies within what was made before.
+  for (const path of [...folders].toReversed()) {
     try {
+      for (const mount of mounts.values()) if (mount.folder.startsWith(`${path}/`)) await unmountForGood(mount);
       removeFolder(path);
     } catch {
       process.exitCode = 1;

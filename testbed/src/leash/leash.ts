@@ -5,7 +5,8 @@ import { fileURLToPath } from "node:url";
 import type { Readable, Writable } from "node:stream";
 import { killWhole, untilGone, type Reach } from "./kill-whole.ts";
 import type { LeashOrder } from "./leash-process.ts";
-import { removeFolder } from "./remains.ts";
+import type { Mount } from "../disk/mount.ts";
+import { removeClockShare, removeFolder } from "./remains.ts";
 
 export interface SpawnLeashedOptions {
   readonly command: string;
@@ -65,6 +66,7 @@ export async function spawnLeashed(options: SpawnLeashedOptions): Promise<Leashe
   tell({ kind: "hold-process", pid, reach });
   const exited = new Promise<ProcessExit>((resolve) => {
     child.once("exit", (code, signalName) => {
+      removeClockShare(pid);
       if (reach === "children" || groupIsEmpty(pid)) tell({ kind: "release-process", pid });
       resolve({ code, signal: signalName });
     });
@@ -122,6 +124,15 @@ export function unleashFolder(path: string): void {
 export function removeLeashedFolder(path: string): void {
   removeFolder(path);
   unleashFolder(path);
+}
+
+/** Has it unmounted when this process ends, before the folder goes in which it is mounted. To be said before it is mounted. */
+export function leashMount(mount: Mount): void {
+  tell({ kind: "hold-mount", mount });
+}
+
+export function unleashMount(mount: Mount): void {
+  tell({ kind: "release-mount", mount });
 }
 
 function groupIsEmpty(groupId: number): boolean {

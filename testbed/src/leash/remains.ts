@@ -8,6 +8,11 @@ export function removeFolder(path: string): void {
   rmSync(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
 }
 
+/** A process with a faked clock shares its state through these, and one that was killed leaves them. */
+export function removeClockShare(pid: number): void {
+  for (const name of [`faketime_shm_${pid}`, `sem.faketime_sem_${pid}`]) rmSync(`/dev/shm/${name}`, { force: true });
+}
+
 /** A Postgres that stops properly deletes its `postmaster.pid`; one that was killed leaves it, with the segment's id in line 7. */
 function removeSharedMemory(dataFolder: string): void {
   let pidFile: string;

@@ -18,6 +18,8 @@ export interface ClusterOptions {
   readonly binaries: PostgresBinaries;
   /** Clusters copied from the template share one `system_identifier`; `"afresh"` takes a second longer and has its own. */
   readonly initialise: "from-template" | "afresh";
+  /** Its data folder is made in there; default /var/tmp, a real disk: /tmp may be memory. */
+  readonly place?: string | undefined;
 }
 
 const initdbOptions = ["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"];
@@ -25,9 +27,9 @@ const initdbOptions = ["--username=postgres", "--auth=scram-sha-256", "--encodin
 /** Settings live in a file of their own, so that `alter system` and a reload still have the last word. */
 export const settingsFile = "testbed.conf";
 
-/** Makes a data folder under /var/tmp (a real disk: /tmp may be memory) with a password of its own, deleted when this process ends. */
-export async function createCluster({ binaries, initialise }: ClusterOptions): Promise<Cluster> {
-  const dataFolder = newDataFolder();
+/** Makes a data folder with a password of its own, deleted when this process ends. */
+export async function createCluster({ binaries, initialise, place }: ClusterOptions): Promise<Cluster> {
+  const dataFolder = newDataFolder(place);
   const password = randomBytes(18).toString("hex");
   if (initialise === "afresh") {
     await handOver(dataFolder);
@@ -36,6 +38,8 @@ export async function createCluster({ binaries, initialise }: ClusterOptions): P
     await copyFolder(await template(binaries), dataFolder);
   }
   await setPassword(dataFolder, password, binaries);
+  // A copy is in memory at first, and the server flushes only what it changes: at a power loss the rest of it would be gone.
+  if (place !== undefined) await run("sync", ["--file-system", dataFolder]);
   return { dataFolder, password };
 }
 
@@ -48,7 +52,8 @@ export async function copyCluster(original: Cluster): Promise<Cluster> {
 
 export async function writeSettings(dataFolder: string, settings: Readonly<Record<string, string>>): Promise<void> {
   const lines = Object.entries(settings).map(([name, value]) => `${name} = '${value.replaceAll("'", "''")}'\n`);
-  await writeFile(join(dataFolder, settingsFile), lines.join(""));
+  // Flushed: a server that a power loss has left without its settings would listen elsewhere.
+  await writeFile(join(dataFolder, settingsFile), lines.join(""), { flush: true });
 }
 
 /** The template: one initdb per machine, version and account, kept between runs and shared by every checkout. */
@@ -92,8 +97,8 @@ async function setPassword(dataFolder: string, password: string, binaries: Postg
   });
 }
 
-function newDataFolder(): string {
-  return leashedFolder("/var/tmp/tripact-");
+function newDataFolder(place = "/var/tmp"): string {
+  return leashedFolder(`${place}/tripact-`);
 }
 
 async function copyFolder(from: string, to: string): Promise<void> {

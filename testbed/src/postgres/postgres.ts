@@ -16,6 +16,10 @@ export interface PostgresOptions {
   readonly binaries?: PostgresBinaries;
   /** Default `"from-template"`; such servers share one `system_identifier`. */
   readonly initialise?: "from-template" | "afresh";
+  /** The folder in which its data folder is made, say that of a `Disk`; of a pair the primary's. Default /var/tmp. */
+  readonly place?: string | undefined;
+  /** Added to its environment; of a pair to the primary's. */
+  readonly environment?: Readonly<Record<string, string>> | undefined;
 }
 
 /** `smart` waits for sessions to end, `fast` ends them, `immediate` leaves a crash recovery to the next start. */
@@ -27,15 +31,15 @@ const stopSignals: Readonly<Record<StopMode, NodeJS.Signals>> = { smart: "SIGTER
 /** Starts a server on a new, empty cluster. It ends, and its data goes, with this process at the latest. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const binaries = options.binaries ?? (await embeddedBinaries());
-  const cluster = await createCluster({ binaries, initialise: options.initialise ?? "from-template" });
-  const server = await prepareServer(cluster, binaries, options.settings ?? {});
+  const cluster = await createCluster({ binaries, initialise: options.initialise ?? "from-template", place: options.place });
+  const server = await prepareServer(cluster, binaries, options.settings ?? {}, options.environment);
   await server.start();
   return server;
 }
 
 /** A server on a cluster that is there already; not started yet. */
-export async function prepareServer(cluster: Cluster, binaries: PostgresBinaries, settings: Readonly<Record<string, string>>): Promise<PostgresServer> {
-  const server = new PostgresServer(cluster, binaries, await freePort(), settings);
+export async function prepareServer(cluster: Cluster, binaries: PostgresBinaries, settings: Readonly<Record<string, string>>, environment?: PostgresOptions["environment"]): Promise<PostgresServer> {
+  const server = new PostgresServer(cluster, binaries, await freePort(), settings, environment);
   await writeSettings(cluster.dataFolder, server.settings);
   return server;
 }
@@ -50,9 +54,12 @@ export class PostgresServer {
   readonly settings: Readonly<Record<string, string>>;
   readonly cluster: Cluster;
   readonly binaries: PostgresBinaries;
+  readonly #environment: Readonly<Record<string, string>>;
   #process: LeashedProcess | undefined;
+  #crashing: Promise<void> | undefined;
 
-  constructor(cluster: Cluster, binaries: PostgresBinaries, port: number, settings: Readonly<Record<string, string>>) {
+  constructor(cluster: Cluster, binaries: PostgresBinaries, port: number, settings: Readonly<Record<string, string>>, environment: Readonly<Record<string, string>> = {}) {
+    this.#environment = environment;
     this.cluster = cluster;
     this.binaries = binaries;
     this.port = port;
@@ -92,7 +99,7 @@ export class PostgresServer {
       command: join(this.binaries.folder, "postgres"),
       args: ["-D", this.dataFolder],
       cwd: "/",
-      env: plainEnvironment(),
+      env: { ...plainEnvironment(), ...this.#environment },
       stdio: ["ignore", log, log],
       reach: "children",
       keepsParentAlive: false,
@@ -114,9 +121,18 @@ export class PostgresServer {
   }
 
   /** Kills the postmaster and every backend with SIGKILL, as a power cut would but for what the kernel still writes. */
-  async crash(): Promise<void> {
-    await this.#process?.killWhole();
-    this.#process = undefined;
+  crash(): Promise<void> {
+    // Shared by all who kill at once, say a fault and whoever fences: nobody hears that it is gone while a backend still runs.
+    this.#crashing ??= this.#killWhole().finally(() => {
+      this.#crashing = undefined;
+    });
+    return this.#crashing;
+  }
+
+  async #killWhole(): Promise<void> {
+    const running = this.#process;
+    await running?.killWhole();
+    if (this.#process === running) this.#process = undefined;
   }
 
   /** Kills it and deletes its data. */

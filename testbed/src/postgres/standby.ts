@@ -28,10 +28,10 @@ const promoteCapMs = 30_000;
  */
 export async function startPair(options: PostgresOptions = {}): Promise<PostgresPair> {
   const binaries = options.binaries ?? (await embeddedBinaries());
-  const cluster = await createCluster({ binaries, initialise: options.initialise ?? "from-template" });
+  const cluster = await createCluster({ binaries, initialise: options.initialise ?? "from-template", place: options.place });
   // Copied before the first start: the npm package has no pg_basebackup, and a cluster at rest needs none.
   const copy = await copyCluster(cluster);
-  const primary = await prepareServer(cluster, binaries, { synchronous_standby_names: standbyName, ...options.settings });
+  const primary = await prepareServer(cluster, binaries, { synchronous_standby_names: standbyName, ...options.settings }, options.environment);
   const standby = await prepareServer(copy, binaries, {
     primary_conninfo: `host=${primary.host} port=${primary.port} user=postgres password=${cluster.password} application_name=${standbyName}`,
     // With the default of 5 s a standby that has just lost its primary sleeps through its promotion.

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { versionIn, type PostgresBinaries } from "./binaries.ts";
+import { installPackages, whyNoPackages } from "../system-packages.ts";
 import { startPostgres, type PostgresOptions, type PostgresServer } from "./postgres.ts";
-import { run } from "./run.ts";
 
 /** Why a server could not be had here; a test passes the text to `t.skip`. */
 export interface NotRun {
@@ -23,18 +23,16 @@ export async function startSystemPostgres(options: Omit<PostgresOptions, "binari
 
 async function systemBinaries(): Promise<PostgresBinaries | NotRun> {
   if (!existsSync(`${systemFolder}/postgres`)) {
-    const reason = await whyNotInstallable();
+    const reason = whyNotInstallable();
     if (reason !== undefined) return { notRun: `PostgreSQL ${oldestMajor} is not installed, and ${reason}` };
     await install();
   }
   return { folder: systemFolder, version: await versionIn(systemFolder, undefined) };
 }
 
-async function whyNotInstallable(): Promise<string | undefined> {
-  if (!process.env["CI"]) return "it is installed only in CI";
-  if (process.getuid?.() !== 0) return "only root could install it";
-  const release = await readFile("/etc/os-release", "utf8").catch(() => "");
-  return /^ID=debian$/m.test(release) ? undefined : "this is not Debian";
+/** The oldest PostgreSQL is a service for the machine, so only CI gets it. */
+function whyNotInstallable(): string | undefined {
+  return process.env["CI"] ? whyNoPackages() : "it is installed only in CI";
 }
 
 async function install(): Promise<void> {
@@ -44,8 +42,5 @@ async function install(): Promise<void> {
     await mkdir("/etc/postgresql-common", { recursive: true });
     await writeFile(policy, "create_main_cluster = false\n");
   }
-  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  const patience = ["-o", "DPkg::Lock::Timeout=120", "-o", "Dpkg::Options::=--force-confold"];
-  await run("apt-get", ["update", ...patience], { env });
-  await run("apt-get", ["install", "--yes", "--no-install-recommends", ...patience, `postgresql-${oldestMajor}`], { env });
+  await installPackages([`postgresql-${oldestMajor}`]);
 }

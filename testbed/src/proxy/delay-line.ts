@@ -13,6 +13,13 @@ export class DelayLine {
     this.#schedule();
   }
 
+  /** Delivers at once what waits. */
+  flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) next.deliver();
+  }
+
   #schedule(): void {
     const next = this.#waiting[0];
     if (next === undefined || this.#timer !== undefined) return;

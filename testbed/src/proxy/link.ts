@@ -1,5 +1,6 @@
 import { connect, type Socket } from "node:net";
 import { DelayLine } from "./delay-line.ts";
+import { piecesOf, type NarrowLane } from "./narrow-lane.ts";
 
 export interface Target {
   readonly host: string;
@@ -9,17 +10,22 @@ export interface Target {
 /** `to-server`: what the caller sends. `to-caller`: what the server answers. */
 export type Direction = "to-server" | "to-caller";
 
-/** What is done with a chunk on its way. */
-type Verdict = "forward" | "cut";
+/** Looks at every chunk on its way, before it is passed on. What is cut goes no further, and both sides see a TCP reset. */
+export type Judge = (direction: Direction, bytes: Buffer) => "forward" | "cut";
+
+/** Shared by all connections through a proxy. */
+export type NarrowWire = Readonly<Record<Direction, NarrowLane>>;
 
 /** One connection through the proxy: caller to server and back. It starts paused, and connects to the server when first resumed. */
 export class Link {
   delayMs: number;
+  narrow: NarrowWire | undefined;
+  judge: Judge | undefined;
   readonly #caller: Socket;
   readonly #target: Target;
   #server: Socket | undefined;
   readonly #paused = new Set<Direction>(["to-server", "to-caller"]);
-  #judgeReply: ((bytes: Buffer) => Verdict) | undefined;
+  readonly #lines: Readonly<Record<Direction, DelayLine>> = { "to-server": new DelayLine(), "to-caller": new DelayLine() };
   #closed: (() => void) | undefined;
 
   constructor(caller: Socket, target: Target, delayMs: number) {
@@ -34,11 +40,6 @@ export class Link {
 
   onClosed(listener: () => void): void {
     this.#closed = listener;
-  }
-
-  /** Judges every chunk from the server before it is passed on; `undefined` stops that. */
-  watchReplies(judge: ((bytes: Buffer) => Verdict) | undefined): void {
-    this.#judgeReply = judge;
   }
 
   pause(...directions: readonly Direction[]): void {
@@ -56,6 +57,11 @@ export class Link {
     }
   }
 
+  /** Delivers at once what was to come later. */
+  flush(): void {
+    for (const line of Object.values(this.#lines)) line.flush();
+  }
+
   /** Ends both sides with a TCP reset. */
   reset(): void {
     resetSocket(this.#caller);
@@ -66,8 +72,8 @@ export class Link {
     const server = connect({ host: this.#target.host, port: this.#target.port, allowHalfOpen: true, noDelay: true });
     server.on("error", () => this.reset());
     server.on("close", () => this.#end());
-    this.#pump("to-server", this.#caller, server, () => "forward");
-    this.#pump("to-caller", server, this.#caller, (bytes) => this.#judgeReply?.(bytes) ?? "forward");
+    this.#pump("to-server", this.#caller, server);
+    this.#pump("to-caller", server, this.#caller);
     return server;
   }
 
@@ -75,24 +81,27 @@ export class Link {
     return direction === "to-server" ? this.#caller : this.#server;
   }
 
-  #pump(direction: Direction, from: Socket, to: Socket, judge: (bytes: Buffer) => Verdict): void {
-    const line = new DelayLine();
+  #pump(direction: Direction, from: Socket, to: Socket): void {
+    const line = this.#lines[direction];
+    const write = (bytes: Buffer): void => {
+      // A slow reader slows the writer down, as it would without us.
+      if (to.writable && !to.write(bytes)) from.pause();
+    };
+    const goOn = (): void => {
+      if (!this.#paused.has(direction) && !to.writableNeedDrain) from.resume();
+    };
     from.on("data", (bytes: Buffer) => {
-      switch (judge(bytes)) {
-        case "cut":
-          this.reset();
-          return;
-        case "forward":
-          line.send(this.delayMs, () => {
-            // A slow reader slows the writer down, as it would without us.
-            if (to.writable && !to.write(bytes)) from.pause();
-          });
+      if (this.judge?.(direction, bytes) === "cut") this.reset();
+      else if (this.narrow === undefined) line.send(this.delayMs, () => write(bytes));
+      else {
+        // One chunk of a connection is on the narrow wire at a time. The rest stays with its sender: there is no queue here to overflow.
+        from.pause();
+        for (const piece of piecesOf(bytes)) line.send(this.delayMs + this.narrow[direction].take(piece.length, performance.now()), () => write(piece));
+        line.send(0, goOn);
       }
     });
     from.on("end", () => line.send(this.delayMs, () => to.end()));
-    to.on("drain", () => {
-      if (!this.#paused.has(direction)) from.resume();
-    });
+    to.on("drain", goOn);
     // A listener for data sets a stream flowing.
     if (this.#paused.has(direction)) from.pause();
   }

@@ -4,7 +4,8 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import test, { after } from "node:test";
 import { Client } from "pg";
 import { freshDatabase } from "../postgres/fresh-database.ts";
-import { afterCommand } from "./postgres-replies.ts";
+import { NarrowLane } from "./narrow-lane.ts";
+import { afterCommand, afterCommit } from "./postgres-replies.ts";
 import { startProxy, type TcpProxy } from "./tcp-proxy.ts";
 
 const echoed: Socket[] = [];
@@ -136,6 +137,75 @@ test("a delay holds, and lifting it keeps the order", async () => {
   });
 });
 
+test("a narrow wire carries so many bytes a second of all connections together; healed, what it held is there at once", async () => {
+  await withProxy(echo, async (proxy) => {
+    const [one, other] = [await dial(proxy), await dial(proxy)];
+    for (const socket of [one, other]) await echoOf(socket, "up");
+    const heard = new Map<Socket, string>([[one, ""], [other, ""]]);
+    const all = (): string => [...heard.values()].join("");
+    for (const socket of heard.keys()) socket.on("data", (bytes) => heard.set(socket, heard.get(socket) + String(bytes)));
+    proxy.narrow(2_000);
+    const text = "0123456789".repeat(700);
+    for (const socket of heard.keys()) socket.write(text);
+    await until(() => all().length > 0);
+    assert.ok(all().length < text.length, "it trickles in");
+    await proxy.pass();
+    await until(() => all().length === 2 * text.length);
+    assert.deepEqual([...heard.values()], [text, text]);
+    proxy.narrow(20_000);
+    for (const word of [" one", " two"]) {
+      one.write(word);
+      await until(() => heard.get(one)?.endsWith(word) === true);
+    }
+    proxy.narrow(1);
+    const held = "held".repeat(25);
+    for (const socket of heard.keys()) socket.write(held);
+    await echoBeside();
+    assert.ok(!all().includes("held"));
+    await proxy.pass();
+    await until(() => [...heard.values()].every((said) => said.endsWith(held)));
+    one.write(held);
+    await until(() => heard.get(one)?.endsWith(held + held) === true);
+    assert.throws(() => proxy.narrow(0), { name: "RangeError", message: /bytesPerSecond/ });
+  });
+});
+
+test("on a narrow lane whoever comes later waits behind what is under way", () => {
+  const lane = new NarrowLane(10_000);
+  assert.equal(lane.take(1_000, 5_000), 100);
+  assert.equal(lane.take(500, 5_020), 130);
+  assert.equal(lane.take(500, 6_000), 50);
+});
+
+test("a judge of each connection sees both directions, and what it cuts does not arrive", async () => {
+  await withProxy(echo, async (proxy) => {
+    const open = await dial(proxy);
+    await echoOf(open, "up");
+    const seen: string[] = [];
+    proxy.intercept(() => {
+      let words = 0;
+      return (direction, bytes) => {
+        words += 1;
+        seen.push(`${words} ${direction} ${String(bytes)}`);
+        return String(bytes) === "stop" ? "cut" : "forward";
+      };
+    });
+    const late = await dial(proxy);
+    assert.equal(await echoOf(open, "one"), "one");
+    assert.equal(await echoOf(late, "two"), "two");
+    const arrived: string[] = [];
+    echoed.at(-1)?.on("data", (bytes) => arrived.push(String(bytes)));
+    const failed = once(late, "error");
+    late.write("stop");
+    assert.match(String(await failed), /ECONNRESET/);
+    await echoBeside();
+    assert.deepEqual(arrived, []);
+    assert.deepEqual(seen, ["1 to-server one", "2 to-caller one", "1 to-server two", "2 to-caller two", "3 to-server stop"]);
+    await proxy.pass();
+    assert.equal(await echoOf(open, "stop"), "stop");
+  });
+});
+
 test("goes to another server after retarget", async () => {
   const other = createServer((socket) => {
     socket.on("error", () => {});
@@ -174,6 +244,28 @@ test("cut after commit, before the reply: the caller sees a lost connection, the
     await next.query("commit");
     await Promise.all([next.end(), direct.end()]);
   });
+});
+
+test("the end of a commit is known by whether anything is open then, however the replies are cut into chunks", async () => {
+  const message = (type: string, body: string): Buffer => {
+    const head = Buffer.from(`${type}....`);
+    head.writeUInt32BE(4 + body.length, 1);
+    return Buffer.concat([head, Buffer.from(body)]);
+  };
+  const ended = (tag: string, state: string): Buffer => Buffer.concat([message("C", `${tag}\0`), message("Z", state)]);
+  const picked = (...chunks: readonly Buffer[]): readonly boolean[] => {
+    const picks = afterCommit()();
+    return chunks.map((chunk) => picks(chunk));
+  };
+  assert.deepEqual(picked(ended("BEGIN", "T"), ended("INSERT 0 1", "T"), ended("COMMIT", "I"), ended("SELECT 1", "I")), [false, false, true, false]);
+  assert.deepEqual(picked(ended("INSERT 0 1", "I"), ended("UPDATE 0", "I"), ended("UPDATE 12", "I")), [true, false, true]);
+  assert.deepEqual(picked(ended("INSERT 0 1", "T"), ended("ROLLBACK", "I")), [false, false]);
+  const whole = Buffer.concat([message("T", "x".repeat(300)), message("D", "CCCCZZZZ"), ended("COMMIT", "I")]);
+  const bytes = Array.from(whole, (_, index) => whole.subarray(index, index + 1));
+  assert.deepEqual(picked(...bytes).filter(Boolean), [true]);
+  assert.equal(picked(...bytes).at(-1), true);
+  // Armed in the middle of a row.
+  assert.deepEqual(picked(Buffer.from([0, 0, 0, 0, 1, 2, 3]), ended("COMMIT", "I")), [false, true]);
 });
 
 async function withProxy(target: Server | { host: string; port: number }, use: (proxy: TcpProxy) => Promise<void>): Promise<void> {

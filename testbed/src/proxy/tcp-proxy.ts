@@ -1,9 +1,10 @@
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { freePort } from "../free-port.ts";
-import { Link, type Direction, type Target } from "./link.ts";
+import { Link, type Direction, type Judge, type NarrowWire, type Target } from "./link.ts";
+import { NarrowLane } from "./narrow-lane.ts";
 
-export type { Direction, Target } from "./link.ts";
+export type { Direction, Judge, Target } from "./link.ts";
 
 /**
  * Looks at what the server sends on one connection, chunk by chunk, and says when to cut.
@@ -36,6 +37,8 @@ export class TcpProxy {
   /** Where nothing moves. */
   #swallowed: readonly Direction[] = [];
   #delayMs = 0;
+  #narrow: NarrowWire | undefined;
+  #judges: (() => Judge) | undefined;
   #listener: Server | undefined;
   #links = new Set<Link>();
 
@@ -49,12 +52,17 @@ export class TcpProxy {
     return this.#links.size;
   }
 
-  /** Heals everything: what a black hole held is delivered, as TCP would after a partition. */
+  /** Heals everything: what a black hole held is delivered, as TCP would after a partition, and what was slow is there at once. */
   async pass(): Promise<void> {
     this.#mode = "pass";
     this.#swallowed = [];
     this.delay(0);
-    for (const link of this.#links) link.resume(...bothWays);
+    this.#narrowTo(undefined);
+    this.intercept(undefined);
+    for (const link of this.#links) {
+      link.flush();
+      link.resume(...bothWays);
+    }
     await this.#listen();
   }
 
@@ -71,7 +79,7 @@ export class TcpProxy {
   /** Open connections end with a TCP reset, and so does every new one, right after it was accepted. */
   async reset(): Promise<void> {
     this.#mode = "reset";
-    for (const link of this.#links) link.reset();
+    this.resetOpen();
     await this.#listen();
   }
 
@@ -94,25 +102,34 @@ export class TcpProxy {
     for (const link of this.#links) link.delayMs = delayMs;
   }
 
+  /** All connections together get so many bytes a second through, in each direction; what is more waits with its sender. @throws RangeError */
+  narrow(bytesPerSecond: number): void {
+    if (!(bytesPerSecond > 0 && bytesPerSecond < Infinity)) throw new RangeError(`bytesPerSecond must be a number above 0, got ${bytesPerSecond}`);
+    this.#narrowTo({ "to-server": new NarrowLane(bytesPerSecond), "to-caller": new NarrowLane(bytesPerSecond) });
+  }
+
+  /** Has every chunk judged, by a judge for each connection that may remember what it saw, until `undefined` or `pass()`. */
+  intercept(judges: (() => Judge) | undefined): void {
+    this.#judges = judges;
+    for (const link of this.#links) link.judge = judges?.();
+  }
+
   /**
    * Cuts once, at the first reply that the watcher picks on any connection: the request has reached the server, which
-   * has answered, and the caller sees only a reset. Resolves when the cut was made; later traffic passes. Arm it while no
-   * reply is under way: a watcher of framed replies starts at a frame's first byte.
+   * has answered, and the caller sees only a reset. Resolves when the cut was made; later traffic passes. One at a
+   * time, and `pass()` disarms it. Arm it while no reply is under way: a watcher of framed replies starts at a frame's first byte.
    */
   cutAfter(watcher: ReplyWatcher): Promise<void> {
     return new Promise((resolve) => {
-      const arm = (link: Link): void => {
+      this.intercept(() => {
         const picks = watcher();
-        link.watchReplies((bytes) => {
-          if (!picks(bytes)) return "forward";
-          this.#armed = undefined;
-          for (const other of this.#links) other.watchReplies(undefined);
+        return (direction, bytes) => {
+          if (direction === "to-server" || !picks(bytes)) return "forward";
+          this.intercept(undefined);
           resolve();
           return "cut";
-        });
-      };
-      this.#armed = arm;
-      for (const link of this.#links) arm(link);
+        };
+      });
     });
   }
 
@@ -121,13 +138,21 @@ export class TcpProxy {
     this.#target = target;
   }
 
-  /** Ends the proxy and every connection; twice does no harm. */
-  async close(): Promise<void> {
-    await this.refuse();
+  /** Open connections end with a TCP reset; new ones are not concerned. */
+  resetOpen(): void {
     for (const link of this.#links) link.reset();
   }
 
-  #armed: ((link: Link) => void) | undefined;
+  /** Ends the proxy and every connection; twice does no harm. */
+  async close(): Promise<void> {
+    await this.refuse();
+    this.resetOpen();
+  }
+
+  #narrowTo(narrow: NarrowWire | undefined): void {
+    this.#narrow = narrow;
+    for (const link of this.#links) link.narrow = narrow;
+  }
 
   async #listen(): Promise<void> {
     if (this.#listener !== undefined) return;
@@ -146,7 +171,8 @@ export class TcpProxy {
     const link = new Link(caller, this.#target, this.#delayMs);
     this.#links.add(link);
     link.onClosed(() => this.#links.delete(link));
-    this.#armed?.(link);
+    link.narrow = this.#narrow;
+    link.judge = this.#judges?.();
     const passes = bothWays.filter((direction) => !this.#swallowed.includes(direction));
     if (passes.length > 0) link.resume(...passes);
   }
