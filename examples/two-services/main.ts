@@ -1,4 +1,4 @@
-/** `npm start`: opens the shop, lets four people buy, and shows what the databases hold afterwards. */
+/** `npm run example`: opens the shop, lets four people buy, and shows what the databases hold afterwards. */
 import { readBooks, readMails, type Books } from "./books.ts";
 import { openShop } from "./shop.ts";
 import { adaBuysTwo, bobHasTooLittle, cleoBuysWhileTheStockDies, danBuysWhileTheMailerDies, fill, type Purchase } from "./story.ts";

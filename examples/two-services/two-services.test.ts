@@ -71,7 +71,7 @@ test("events of two services reach a mailer that was killed meanwhile, each once
   assert.deepEqual(await readMails(shop), mails);
 });
 
-test("`npm start` tells the story and ends with 0", () => {
+test("`npm run example` tells the story and ends with 0", () => {
   const file = fileURLToPath(new URL("./main.ts", import.meta.url));
   const { status, stderr } = spawnSync(process.execPath, [...process.execArgv, file], { encoding: "utf8", timeout: 120_000 });
   assert.equal(status, 0, stderr);

@@ -11,10 +11,11 @@ import { Directory } from "./runtime/calls/directory.ts";
 import type { Runnable } from "./runtime/driver.ts";
 import { PLAN_DEFINITION } from "./runtime/engine.ts";
 import { checkLetter, type Completion, type Letter } from "./runtime/letters.ts";
-import { compareIdentity, Live, type Identity } from "./runtime/live.ts";
+import { compareIdentity, openingOf, type Identity } from "./runtime/live.ts";
 import type { Notice, Notify } from "./runtime/notices.ts";
 import { checkDuration, tune, type Tuning, type TuningOptions } from "./runtime/options.ts";
 import type { TransactionOutcome } from "./runtime/outcome.ts";
+import type { SqlEnd } from "./runtime/ownership/begun.ts";
 import type { SqlExecutor } from "./stores/sql.ts";
 import { LIST_STATES, type Counts, type JournalHeader, type ListQuery, type Store, type StoreHealth } from "./stores/store.ts";
 import type { Participant } from "./transports/participant.ts";
@@ -65,7 +66,10 @@ type Input<In> = In & Jsonable<In>;
 export interface Tripact {
   /** Begins a transaction; resolves when it is durable. It will end, whatever happens to this process. */
   start<In, Out>(saga: Saga<In, Out>, input: Input<In>, options?: StartOptions): Promise<Started>;
-  /** Begins it inside the caller's own SQL transaction: it starts if, and only if, that commits. */
+  /**
+   * Begins it inside the caller's own SQL transaction: it starts if, and only if, that commits. `waking(open, tripact)` of `tripact/outbox`
+   * opens transactions whose end this node is told, and then drives it at once; in any other it is looked for a few times within the next 400 ms.
+   */
   start<In, Out>(db: SqlExecutor, saga: Saga<In, Out>, input: Input<In>, options?: StartOptions): Promise<Started>;
   /** Begins it, or attaches, and waits for the end. */
   run<In, Out>(saga: Saga<In, Out>, input: Input<In>, options?: StartOptions): Promise<TransactionOutcome<Out>>;
@@ -90,6 +94,13 @@ export interface Tripact {
   nudge(gid: string, branch?: string): Promise<void>;
   list(query?: Partial<ListQuery>): Promise<readonly JournalHeader[]>;
   health(): Promise<Health>;
+  /** A transaction that began inside another one was committed: it is looked for at once. Returns at once, never throws. */
+  wake(): void;
+  /**
+   * For whoever opens SQL transactions (`waking` does it): what is started in this one is this node's from its insert on. Returns what is to be
+   * called, once, when it has ended; where nobody knows how, with `unknown`.
+   */
+  follow(db: SqlExecutor): (end: SqlEnd) => void;
   /** Joined, and no recovery backlog: send work here. */
   ready(): boolean;
   /** Deletes what retention no longer asks for, in bounded batches. Returns how many transactions were touched. */
@@ -231,6 +242,14 @@ class Door implements Tripact {
     return this.#coordinator.ready() && this.#store.health().state === "up";
   }
 
+  wake(): void {
+    this.#coordinator.begun.wake();
+  }
+
+  follow(db: SqlExecutor): (end: SqlEnd) => void {
+    return this.#coordinator.begun.follow(db);
+  }
+
   async prune(limit = 1_000): Promise<number> {
     const { entriesMs, headersMs } = this.#tuning.retention;
     return await this.#store.journal.prune({ entriesMs, headersMs, limit });
@@ -254,15 +273,13 @@ class Door implements Tripact {
 
   async #startIn(db: SqlExecutor, identity: Identity, started: EventOf<"started">): Promise<Started> {
     if (this.#store.localSql === undefined) throw new TripactError("not-supported", "This store cannot start a transaction inside a SQL transaction.");
-    const live = new Live(identity);
-    live.apply(started, this.#clock.nowMs());
-    const write = live.takeWrite();
-    if (write.kind !== "start") throw new TripactError("illegal-transition", "A new transaction begins with its start.");
-    const verdict = await this.#store.localSql.startIn(db, write);
+    const { begun } = this.#coordinator;
+    const { live, write } = openingOf(identity, started, this.#clock.nowMs());
+    const owner = begun.ownerIn(db);
+    const verdict = await this.#store.localSql.startIn(db, write, owner);
     if (verdict === "never-started") throw new NeverStarted(identity.gid);
     if (verdict === "started") {
-      // Nobody can say when the caller commits: look a few times soon; the regular poll is the net below.
-      this.#coordinator.expectWork();
+      begun.started(db, live, owner);
       return { gid: identity.gid, attached: false };
     }
     compareIdentity(verdict, identity);

@@ -1,4 +1,4 @@
-import { alone } from "../participants/guard.ts";
+import { alone, sameTransaction } from "../participants/guard.ts";
 import type { SqlExecutor } from "../stores/sql.ts";
 import type { Envelope } from "../brokers/broker.ts";
 import type { Json } from "../protocol/json.ts";
@@ -28,7 +28,7 @@ export async function handling<T>(db: SqlExecutor, what: string, body: (own: Sql
 
 /** The same connection, for a callback that may itself begin what must not be nested. */
 export function another(db: SqlExecutor): SqlExecutor {
-  return { execute: (text, values) => db.execute(text, values) };
+  return sameTransaction({ execute: (text, values) => db.execute(text, values) }, db);
 }
 
 const atWork = new WeakSet<SqlExecutor>();

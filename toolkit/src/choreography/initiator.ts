@@ -63,7 +63,9 @@ const DEFAULT_KEEP_MS = 90 * DEFAULT_CALL_LIFE_MS;
 export function initiatorOf(defined: Defined, hooks: RawHooks, { sending }: InitiatorOptions = {}): RawInitiator {
   const { name } = defined;
   const side: Side = { name, hooks, sending };
-  const topics = defined.steps.flatMap(({ name: step }) => (["done", "refused", "undone"] as const).map((kind) => topicOf(name, { kind, step })));
+  // That a step is done which another one waits for is proven by that one's event.
+  const isLast = (step: string): boolean => defined.steps.every(({ after }) => !after.includes(step));
+  const topics = defined.steps.flatMap(({ name: step }) => (["done", "refused", "undone"] as const).filter((kind) => kind !== "done" || isLast(step)).map((kind) => topicOf(name, { kind, step })));
 
   const guardedly = <T>(db: SqlExecutor, what: string, body: (own: SqlExecutor) => Promise<T>): Promise<T> =>
     handling(db, `${name}.${what}`, (own) => guarded(own, `${name}.${what}`, () => body(own)));
@@ -159,7 +161,7 @@ async function begin(
 function reported(event: Extract<SagaEvent, { kind: "done" | "refused" | "undone" }>): ChoreographedEvent {
   if (event.kind !== "done") return event;
   const result = event.results[event.step];
-  return { kind: "done", step: event.step, ...(result === undefined ? {} : { result }) };
+  return { kind: "done", step: event.step, ...(result === undefined ? {} : { result }), led: event.results };
 }
 
 function outcomeOf(state: Choreographed): ChoreographyOutcome {

@@ -5,8 +5,12 @@ import type { SqlExecutor } from "../stores/sql.ts";
  * Runs `body` under a savepoint of the caller's own open transaction. Outside of one the savepoint fails before anything is written;
  * at the end it fails if `body` broke or ended the transaction unnoticed; and whatever `body` throws takes its writes along, even if
  * the caller catches it and commits. Throws `barrier-misuse` for a transaction that is absent, failed, or already in such a call.
+ *
+ * Inside `guardedWhole` the transaction itself does all of that, and two statements are saved.
  */
 export async function guarded<T>(db: SqlExecutor, what: string, body: () => Promise<T>): Promise<T> {
+  const whole = wholes.get(db);
+  if (whole !== undefined) return alone(db, what, () => noting(whole, what, body));
   return alone(db, what, async () => {
     await explained(what, () => db.execute("savepoint tripact_guard", []));
     let result: T;
@@ -19,6 +23,45 @@ export async function guarded<T>(db: SqlExecutor, what: string, body: () => Prom
     await explained(`the function given to ${what}`, () => db.execute("release savepoint tripact_guard", []));
     return result;
   });
+}
+
+/** A transaction that was opened for one piece of work: it commits with it or not at all. */
+interface Whole {
+  /** What threw in here. Whoever caught it may not commit the rest. */
+  thrown: { readonly what: string; readonly error: unknown } | undefined;
+}
+
+const wholes = new WeakMap<SqlExecutor, Whole>();
+
+/**
+ * Runs `body` in a transaction that was opened for it alone, and is rolled back when this throws: for what `body` threw, for what a guarded call in it threw
+ * and somebody caught, and when the transaction was broken or ended unnoticed. `body` has written something.
+ */
+export async function guardedWhole<T>(db: SqlExecutor, what: string, body: (db: SqlExecutor) => Promise<T>): Promise<T> {
+  const whole: Whole = { thrown: undefined };
+  const own: SqlExecutor = { execute: (text, values) => db.execute(text, values) };
+  wholes.set(own, whole);
+  const result = await body(own);
+  if (whole.thrown !== undefined) throw misuse(`${what} went on after ${whole.thrown.what} had failed`, "Let the error through.", whole.thrown.error);
+  const { rows } = await explained(what, () => db.execute("select pg_current_xact_id_if_assigned()::text as xact", []));
+  if (typeof rows[0]?.["xact"] !== "string") throw misuse(`${what} ended the transaction`, "Commit after the call, not inside it.");
+  return result;
+}
+
+/** `own` stands for the same transaction as `db`. */
+export function sameTransaction(own: SqlExecutor, db: SqlExecutor): SqlExecutor {
+  const whole = wholes.get(db);
+  if (whole !== undefined) wholes.set(own, whole);
+  return own;
+}
+
+async function noting<T>(whole: Whole, what: string, body: () => Promise<T>): Promise<T> {
+  try {
+    return await body();
+  } catch (error) {
+    whole.thrown ??= { what, error };
+    throw error;
+  }
 }
 
 const busy = new WeakSet<SqlExecutor>();

@@ -3,6 +3,7 @@ export { postgresBarrier } from "./barrier/barrier.ts";
 export type { Barrier, BarrierOptions } from "./barrier/barrier.ts";
 export { resultOf } from "./barrier/answer.ts";
 export type { BarrierAnswer, EmptyOf } from "./barrier/answer.ts";
+export type { Effect, EffectSql } from "./barrier/in-one.ts";
 export { callOf } from "./barrier/call.ts";
 export type { BarrierCall, CallHeaders } from "./barrier/call.ts";
 export { consume } from "./consume.ts";

@@ -1,7 +1,7 @@
 /**
  * The coordinator of one node: owns the transactions that it drives, lets new ones in, and answers for those that others drive.
  */
-import { NeverStarted, Overloaded, textOf, TripactError } from "../protocol/errors.ts";
+import { NeverStarted, textOf, TripactError } from "../protocol/errors.ts";
 import type { JournalRecord, Store, Topic, Verdict } from "../stores/store.ts";
 import { Bulkhead } from "./calls/bulkhead.ts";
 import type { Clock } from "./clock.ts";
@@ -18,7 +18,9 @@ import type { Notify } from "./notices.ts";
 import type { Tuning } from "./options.ts";
 import { outcomeOf, type TransactionOutcome } from "./outcome.ts";
 import { outcomeOfRecord, patiently, Readings, refuseOther } from "./reading.ts";
-import { Watchers, type Until } from "./watchers.ts";
+import { Attach, Watchers, type Until } from "./watchers.ts";
+import { refusalOf } from "./ownership/admission.ts";
+import { Begun } from "./ownership/begun.ts";
 import { Ownership } from "./ownership/ownership.ts";
 import { Recovery } from "./ownership/recovery.ts";
 import type { EventOf } from "../protocol/transaction.ts";
@@ -50,6 +52,8 @@ export class Coordinator {
   readonly #readings: Readings;
   #cancelPoll: (() => void) | undefined;
   #stopping = false;
+  /** Work that somebody else's transaction brings. */
+  readonly begun: Begun;
   #stopped: Promise<void> | undefined;
 
   constructor(parts: CoordinatorParts) {
@@ -70,13 +74,10 @@ export class Coordinator {
     this.#forgetting = new Forgetting(directory, clock, tuning);
     const owner = (): string => this.#ownership.incarnation;
     const mayWrite = (): boolean => this.#ownership.mayWrite();
+    const common = { journal: store.journal, clock, tuning, notify, owner };
     this.#commits = new GroupCommit({
-      journal: store.journal,
-      owner,
+      ...common,
       mayWrite,
-      clock,
-      tuning,
-      notify,
       sink: { verdict: (live, verdict) => this.#verdict(live, verdict), poisoned: (live, error) => this.#poisoned(live, error), sent: () => store.membership.announce("outbox") },
     });
     this.#engine = new Engine({
@@ -101,23 +102,25 @@ export class Coordinator {
     this.#readings = new Readings(store.journal, tuning.claimSlice);
     this.#pruning = new Pruning(store.journal, clock, tuning, notify);
     this.#mailbox = new Mailbox({
-      journal: store.journal,
-      owner,
+      ...common,
       mayRead: () => mayWrite() && !this.#stopping,
       limit: tuning.batchMax,
-      notify,
-      deliver: (mail) => this.#engine.deliverMail(this.#lives.get(mail.gid), mail),
+      deliver: (mail) => this.#engine.deliverMail(this.#lives.get(mail.gid) ?? this.begun.committed(mail.gid), mail),
     });
     this.#recovery = new Recovery({
-      journal: store.journal,
-      clock,
-      tuning,
-      notify,
-      owner,
+      ...common,
       mayWrite,
       runs: directory.runs(),
       adopt: (live, record) => this.#adopt(live, record),
       announce: () => store.membership.announce("work"),
+    });
+    this.begun = new Begun({
+      ...common,
+      mayOwn: () => this.#refusal() === undefined,
+      isDriven: (gid) => this.#lives.has(gid),
+      drive: (live) => this.#drive(live),
+      take: (gids) => this.#recovery.takeOwn(gids),
+      sweep: () => this.#sweep(),
     });
   }
 
@@ -150,7 +153,9 @@ export class Coordinator {
     this.#stopping = true;
     const { clock, tuning, store } = this.#parts;
     this.#cancelPoll?.();
+    this.begun.stop();
     this.#recovery.stop();
+    for (const live of this.#lives.values()) this.#engine.step(live);
     const untilMs = clock.nowMs() + tuning.stopWithinMs;
     while (this.#busy() && clock.nowMs() < untilMs) await new Promise<void>((resolve) => clock.after(IDLE_LOOK_MS, resolve));
     this.#commits.stop();
@@ -176,7 +181,8 @@ export class Coordinator {
   }
 
   async #begin(identity: Identity, started: EventOf<"started">): Promise<unknown> {
-    this.#admit();
+    const refusal = this.#refusal();
+    if (refusal !== undefined) throw refusal;
     const live = new Live(identity);
     live.traceparent = started.traceparent;
     this.#lives.set(identity.gid, live);
@@ -250,18 +256,14 @@ export class Coordinator {
     }
   }
 
-  /** Work is about to be committed by somebody else's transaction: look for it soon, a few times. */
-  expectWork(): void {
-    for (const ms of [5, 20, 60, 150, 400]) this.#parts.clock.after(ms, () => this.#sweep());
+  #refusal(): TripactError | undefined {
+    const { tuning, store } = this.#parts;
+    return refusalOf({ stopping: this.#stopping, health: store.health(), alive: this.#ownership.mayCall(), open: this.#lives.size }, tuning);
   }
 
-  #admit(): void {
-    const { tuning, store } = this.#parts;
-    if (this.#stopping) throw new TripactError("stopped", "This node is stopping and takes no new work.", { hint: "Send it to another node." });
-    const health = store.health();
-    if (health.state !== "up") throw new Overloaded(`The store is ${health.state}${health.detail === undefined ? "" : `: ${health.detail}`}.`, tuning.overloadedRetryMs);
-    if (!this.#ownership.mayCall()) throw new Overloaded("This node has not been seen alive within its lease, or has lost its session with the store.", tuning.overloadedRetryMs);
-    if (this.#lives.size >= tuning.openMax) throw new Overloaded(`This node has ${tuning.openMax} transactions open.`, tuning.overloadedRetryMs);
+  #drive(live: Live): void {
+    this.#lives.set(live.gid, live);
+    this.#engine.step(live);
   }
 
   #verdict(live: Live, verdict: Verdict): void {
@@ -279,6 +281,7 @@ export class Coordinator {
         return;
       case "fenced":
         this.#parts.notify({ kind: "fenced", gid: live.gid });
+        this.begun.missed(live);
         this.#forget(live, "another node took over");
         return;
       case "reload":
@@ -346,6 +349,7 @@ export class Coordinator {
   }
 
   #fenced(): void {
+    this.begun.forget();
     for (const live of [...this.#lives.values()]) this.#verdict(live, "fenced");
     this.#sweep();
   }
@@ -371,6 +375,7 @@ export class Coordinator {
     this.#cancelPoll = this.#parts.clock.after(this.#parts.tuning.pollEveryMs, () => {
       if (this.#stopping) return;
       this.#sweep();
+      this.begun.look();
       this.#mailbox.read();
       this.#pruning.tick();
       this.#level.look();
@@ -391,6 +396,3 @@ export class Coordinator {
     return reached;
   }
 }
-
-/** Internal: the gid is taken in the journal; compare and attach. */
-class Attach extends Error {}

@@ -38,6 +38,11 @@ export const DEFAULTS = {
    */
   flushesMax: 2,
   overlapFrom: 100,
+  /**
+   * An answer from behind a barrier that nothing follows from yet goes with the transaction's next entry, at the latest after so long: a crash
+   * in between asks once more. Longer than three participants beside each other usually take, shorter than anybody who looks on notices.
+   */
+  answerWaitsMs: 50,
   /** A takeover is claimed in slices, so that no claim locks the journal for long. */
   claimSlice: 500,
   /** Retry hint in `overloaded`. */

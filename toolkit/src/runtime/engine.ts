@@ -76,9 +76,9 @@ export class Engine {
     else happen();
   }
 
-  apply(live: Live, event: TransactionEvent): void {
+  apply(live: Live, event: TransactionEvent, canWait = false): void {
     const before = live.state;
-    live.apply(event, this.parts.clock.nowMs());
+    live.apply(event, this.parts.clock.nowMs(), canWait);
     if (live.driver !== undefined) live.driver.heard(event);
     else if (live.identity.definition !== PLAN_DEFINITION) live.remember(event);
     if (event.kind === "decided") this.#decided(live);
@@ -89,6 +89,7 @@ export class Engine {
   deliver(live: Live, letter: Letter): void {
     this.receive(live, () => {
       this.#follow(live, letter);
+      live.hurry();
       this.step(live);
     });
   }
@@ -127,6 +128,7 @@ export class Engine {
   drop(live: Live, why: string): void {
     live.gone = true;
     live.cancelTimer?.();
+    live.cancelJournaling?.();
     live.abortFlights();
     live.driver?.abandon(why);
     this.parts.commits.drop(live);
@@ -183,7 +185,7 @@ export class Engine {
       turn: (then) =>
         clock.turn(() => {
           then();
-          if (live.dirty) this.parts.commits.enqueue(live);
+          if (live.dirty && !live.waits) this.parts.commits.enqueue(live);
         }),
       payloadBytesMax: tuning.payloadBytesMax,
       canSql: store.localSql !== undefined,
@@ -191,7 +193,7 @@ export class Engine {
   }
 
   #carryOut(live: Live, effects: readonly Effect[]): void {
-    if (live.dirty) this.parts.commits.enqueue(live);
+    if (live.dirty) this.#journal(live, effects);
     if (!live.durable) return;
     this.parts.onDurable(live);
     if (live.gone) return;
@@ -206,6 +208,21 @@ export class Engine {
       if (live.held) return;
     }
     this.#wakeAt(live, wakeAtMs);
+  }
+
+  /**
+   * An answer from behind a barrier from which nothing follows yet, since others are still asked: it goes with what comes next. Until then a
+   * crash forgets it, and the participant is asked again and says the same.
+   */
+  #journal(live: Live, effects: readonly Effect[]): void {
+    const { clock, tuning, commits } = this.parts;
+    const othersAreAsked = live.flights.size > 0 && effects.every((effect) => effect.kind !== "call" || live.flights.has(effect.branch.name));
+    if (!othersAreAsked || !this.parts.mayCall()) live.hurry();
+    if (!live.canWait) return commits.enqueue(live);
+    live.cancelJournaling ??= clock.after(tuning.answerWaitsMs, () => {
+      live.hurry();
+      commits.enqueue(live);
+    });
   }
 
   #wakeAt(live: Live, atMs: number): void {
@@ -259,9 +276,8 @@ export class Engine {
       signal: flight.controller.signal,
     });
     if (code.kind === "sql") return await askSql({ ...this.parts, step: (it) => this.step(it) }, live, branch, code, context, flight.controller);
-    const guarded = !("guard" in branch.offer) || branch.offer.guard === "barrier";
     const undo = op === "compensate" || op === "cancel";
-    return await (undo && !guarded ? undoUnguarded : ask)(code, context, tuning.opTimeoutMs, clock, flight.controller);
+    return await (undo && !isGuarded(branch) ? undoUnguarded : ask)(code, context, tuning.opTimeoutMs, clock, flight.controller);
   }
 
   #answered(live: Live, name: string, op: Op, flight: Flight, answer: Answer): void {
@@ -273,7 +289,7 @@ export class Engine {
       if (asked) {
         const { tuning, clock } = this.parts;
         const event = eventOf(answer, branch, op, tuning.retry, clock.random(), tuning.payloadBytesMax);
-        if (event.kind !== "attempted" || !live.folds(event, clock.nowMs())) this.apply(live, event);
+        if (event.kind !== "attempted" || !live.folds(event, clock.nowMs())) this.apply(live, event, event.kind === "done" && isGuarded(branch));
       }
       this.step(live);
     });
@@ -317,7 +333,7 @@ export class Engine {
   #decided(live: Live): void {
     for (const branch of branchesOf(live.state)) {
       // Note 28: without a barrier the undo must not overtake the call: it waits for the answer, or for the call's hard timeout.
-      if (!("guard" in branch.offer) || branch.offer.guard === "barrier") this.#callOff(live, branch.name);
+      if (isGuarded(branch)) this.#callOff(live, branch.name);
     }
     if (live.state.kind !== "committing" && live.state.kind !== "committed") live.driver?.abandon("the transaction rolls back");
   }
@@ -330,6 +346,10 @@ export class Engine {
 
 /** The one definition of all plans. */
 export const PLAN_DEFINITION = "plan";
+
+function isGuarded({ offer }: Branch): boolean {
+  return !("guard" in offer) || offer.guard === "barrier";
+}
 
 function branchesOf(state: Transaction): readonly Branch[] {
   return state.kind === "unborn" ? [] : state.branches;

@@ -1,4 +1,4 @@
-import { ConflictingGid } from "../protocol/errors.ts";
+import { ConflictingGid, TripactError } from "../protocol/errors.ts";
 import type { Json } from "../protocol/json.ts";
 import type { Op } from "../protocol/outcome.ts";
 import { evolve } from "../protocol/evolve.ts";
@@ -58,6 +58,10 @@ export class Live {
   /** Mail was read that changed nothing: the count alone has to be written. */
   #mailOnly = false;
   #decidedInPending = false;
+  /** All that is pending bears to be lost: it would be asked again, and answered alike. */
+  #canWait = true;
+  /** While what is pending waits. */
+  cancelJournaling: (() => void) | undefined;
   /** Attempts of late branches, in the state, but in no entry yet: a crash forgets them, and the journal's count is a least one. */
   readonly #folded = new Map<string, EventOf<"attempted">>();
   /** When a late branch last had an attempt journaled, and how long it has none after that. */
@@ -75,16 +79,29 @@ export class Live {
     return this.#pending.length > 0 || this.#mailOnly;
   }
 
+  /** What is not journaled yet may wait for what comes next. */
+  get canWait(): boolean {
+    return this.seq > 0 && this.#canWait;
+  }
+
+  get waits(): boolean {
+    return this.canWait && this.cancelJournaling !== undefined;
+  }
+
   /** Everything that memory knows is in the journal. A state that was given up may hold what the journal has refused. */
   get durable(): boolean {
     return !this.gone && this.seq > 0 && !this.flying && !this.dirty;
   }
 
-  /** Evolves at once; the entry goes with the next flush. Throws and changes nothing if no rule allows it, or it is not JSON. */
-  apply(event: TransactionEvent, nowMs: number): void {
+  /**
+   * Evolves at once; the entry goes with the next flush, or where it `canWait` with the next one that has to go. Throws and changes nothing if
+   * no rule allows it, or it is not JSON.
+   */
+  apply(event: TransactionEvent, nowMs: number, canWait = false): void {
     const texts = this.withFolded(event).map((it) => JSON.stringify(it));
     this.state = evolve(this.state, event, nowMs);
     this.#pending.push(...texts);
+    this.#canWait &&= canWait;
     this.#unfold(event);
     if (event.kind === "decided") this.#decidedInPending = true;
   }
@@ -139,6 +156,12 @@ export class Live {
     if (n <= this.mailSeen) return;
     this.mailSeen = n;
     this.#mailOnly = true;
+    this.#canWait = false;
+  }
+
+  /** Somebody waits for what is pending. */
+  hurry(): void {
+    this.#canWait = false;
   }
 
   /** Takes what is pending into one write. */
@@ -149,6 +172,9 @@ export class Live {
     this.#pending.length = 0;
     this.#mailOnly = false;
     this.#decidedInPending = false;
+    this.#canWait = true;
+    this.cancelJournaling?.();
+    this.cancelJournaling = undefined;
     const summary = summaryOf(this.state);
     if (this.seq === 0) {
       const { gid, definition, version, inputHash, input } = this.identity;
@@ -176,6 +202,17 @@ export class Live {
   get ended(): boolean {
     return hasEnded(this.state);
   }
+}
+
+/** A transaction that begins, and its first entry taken out of it, for whoever writes that. */
+export function openingOf(identity: Identity, started: EventOf<"started">, nowMs: number): { readonly live: Live; readonly write: StartWrite } {
+  const live = new Live(identity);
+  live.traceparent = started.traceparent;
+  live.apply(started, nowMs);
+  live.remember(started);
+  const write = live.takeWrite();
+  if (write.kind !== "start") throw new TripactError("illegal-transition", "A new transaction begins with its start.");
+  return { live, write };
 }
 
 /** The same promise again is no conflict; another one under the same gid is. A newer version of the same definition may attach. */

@@ -57,6 +57,9 @@ export class Watchers {
   }
 }
 
+/** What a start fails with whose gid is taken in the journal: compare and attach. Never leaves the runtime. */
+export class Attach extends Error {}
+
 function stagesOf(outcome: TransactionOutcome): readonly Until[] {
   if (outcome.kind !== "open") return ["started", "journaled", "settled", "decided", "ended"];
   if (outcome.phase !== "forward") return ["started", "journaled", "settled", "decided"];

@@ -264,8 +264,8 @@ export interface Membership {
   listen(hear: (heard: Heard) => void): () => void;
 }
 
-/** `outbox`: messages were committed, or a person decided on one. `nodes`: somebody was fenced, or came or left. */
-export type Topic = "work" | "mail" | "ended" | "outbox" | "nodes";
+/** `outbox`: messages were committed. `desk`: a person decided on one. `nodes`: somebody was fenced, or came or left. */
+export type Topic = "work" | "mail" | "ended" | "outbox" | "desk" | "nodes";
 export type Heard = Topic | "lost" | "back";
 
 /** Which promise a gid already names. */
@@ -280,8 +280,9 @@ export interface LocalSql {
    */
   run<T>(owner: string, body: (db: SqlExecutor) => Promise<T>, seal: (result: T) => { readonly flushId: string; readonly write: EntryWrite }): Promise<{ readonly verdict: Verdict; readonly result: T }>;
   /**
-   * Writes a start inside the caller's own transaction; nobody owns it until a node finds it after the commit. Where the gid is taken, it
-   * answers by what: only the caller's transaction sees a start that it wrote itself.
+   * Writes a start inside the caller's own transaction. It is `owner`'s from epoch 1, who will hear of the commit; without one nobody owns it
+   * until a node finds it after the commit. Where the gid is taken, it answers by what: only the caller's transaction sees a start that it
+   * wrote itself.
    */
-  startIn(db: SqlExecutor, start: StartWrite): Promise<"started" | "never-started" | TakenBy>;
+  startIn(db: SqlExecutor, start: StartWrite, owner?: string): Promise<"started" | "never-started" | TakenBy>;
 }

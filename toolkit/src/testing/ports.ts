@@ -60,7 +60,7 @@ export function mortalStore({ process, database, reach, db, onSql }: MortalStore
   const sql = memoryLocalSql(journal, db, onSql);
   const localSql: LocalSql = {
     run: (owner, body, seal) => over(process, reach, "local SQL", () => sql.run(owner, body, seal)),
-    startIn: (caller, start) => sql.startIn(caller, start),
+    startIn: (caller, start, owner) => sql.startIn(caller, start, owner),
   };
   return { ...inner, features: { ...inner.features, localSql: true }, journal: mortal, membership: mortalMembership(process, membership, quiet), localSql };
 }

@@ -92,7 +92,7 @@ function watchedLocalSql(localSql: LocalSql, pass: Pass): LocalSql {
           return sealed;
         }),
       ),
-    startIn: (db, start) => localSql.startIn(db, start),
+    startIn: (db, start, owner) => localSql.startIn(db, start, owner),
   };
 }
 

@@ -321,7 +321,7 @@ describe("how a relay delivers", () => {
       await writer.send("told", "k:0");
       bell.announce();
       await eventually("both have heard", () => right.done.length === 1 && deaf.done.length === 1);
-      // A delivery is followed by a read, and the bell may still ring: until the deaf one has come to rest.
+      // The bell may still ring: until the deaf one has come to rest.
       for (let before = -1; before !== reads; await pause()) before = reads;
       // The sender dies between its commit and its announcement.
       await writer.send("told", "k:1");

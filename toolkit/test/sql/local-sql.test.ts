@@ -4,7 +4,10 @@ import pg from "pg";
 import { freshDatabase } from "@tripact/testbed";
 import { createTripact, Refused, saga, type SqlExecutor, type Tripact, type TransactionOutcome } from "tripact";
 import { pgTransactions } from "tripact/barrier";
+import { waking } from "tripact/outbox";
 import { migrate, postgresStore } from "tripact/postgres";
+import { systemClock, type Clock } from "../../src/runtime/clock.ts";
+import { LOOKS_MS } from "../../src/runtime/ownership/looks.ts";
 
 interface Order {
   readonly id: string;
@@ -33,12 +36,13 @@ const purchase = saga("purchase", async (tx, order: Order) => {
 
 const database = await freshDatabase("local_sql");
 const pool = new pg.Pool({ connectionString: database.url });
+const openNode = (): Promise<Tripact> => createTripact({ store: postgresStore({ url: database.url }), definitions: [purchase], pollEveryMs: 200 });
 let tripact: Tripact;
 
 before(async () => {
   await migrate(database.url);
   await pool.query("create table orders (id text primary key, state text not null); create table counter (n int not null); insert into counter values (0)");
-  tripact = await createTripact({ store: postgresStore({ url: database.url }), definitions: [purchase], pollEveryMs: 200 });
+  tripact = await openNode();
 });
 after(async () => {
   await tripact.stop();
@@ -95,6 +99,20 @@ test("note 17: a local step has the gid to itself: what else happens meanwhile i
     assert.match(String(entry?.["story"]), /"done".*"roll-back-requested"/);
   } finally {
     await second.stop();
+  }
+});
+
+test("a commit that tells the node is all that a start inside it needs", async () => {
+  // No timer of this node ever leads to a look, and its poll is an hour away.
+  const deaf: Clock = { ...systemClock, after: (ms, run) => (LOOKS_MS.includes(ms) ? () => undefined : systemClock.after(ms, run)) };
+  const node = await createTripact({ store: postgresStore({ url: database.url }), definitions: [purchase], pollEveryMs: 3_600_000, clock: deaf });
+  await tripact.stop();
+  try {
+    await waking(pgTransactions(pool), node)((db) => node.start(db, purchase, { id: "w" }, { gid: "in-w" }));
+    assert.equal((await node.run(purchase, { id: "w" }, { gid: "in-w" })).kind, "committed");
+  } finally {
+    await node.stop();
+    tripact = await openNode();
   }
 });
 

@@ -3,6 +3,7 @@ import { TripactError } from "../../protocol/errors.ts";
 import { isObject, parse } from "../../wire/answers.ts";
 import { single } from "../../wire/incoming.ts";
 import { isTraceparent, isTracestate } from "../../wire/trace-context.ts";
+import type { Json } from "../../protocol/json.ts";
 import type { Envelope } from "../broker.ts";
 import { decodeAttribute, encodeAttribute, extensionsOf, headersOf } from "./attributes.ts";
 
@@ -59,9 +60,13 @@ function requestHeaders({ id, source, attempt, headers }: Envelope): Record<stri
   const { traceparent, tracestate } = headers;
   return {
     "idempotency-key": eventKey(source, id),
-    "tripact-attempt": String(attempt),
+    ...attemptHeaders(attempt),
     ...(isTraceparent(traceparent) ? { traceparent, ...(isTracestate(tracestate) ? { tracestate } : {}) } : {}),
   };
+}
+
+export function attemptHeaders(attempt: number): Record<string, string> {
+  return { "tripact-attempt": String(attempt) };
 }
 
 /** (source, id) names a message everywhere. */
@@ -101,6 +106,11 @@ export function decodeEvent(headers: IncomingHttpHeaders, body: Uint8Array, nowM
   const content = parse(body);
   if (typeof content === "symbol") throw noEvent("body", "is not JSON");
   if (!structured) return envelopeOf(binaryAttributes(headers), content === undefined ? "null" : textOfBody(body), headers, nowMs);
+  return decodeStructured(content, headers, nowMs);
+}
+
+/** The event in structured mode, read as JSON. Throws as `decodeEvent` does. */
+export function decodeStructured(content: Json | undefined, headers: IncomingHttpHeaders, nowMs: number): Envelope {
   if (!isObject(content)) throw noEvent("body", "is not a JSON object");
   const { data = null, datacontenttype, ...attributes } = content;
   if ("data_base64" in attributes) throw noEvent("data_base64", "is not supported: data is JSON here");
@@ -162,6 +172,6 @@ function timeOf(time: string): number {
   return ms;
 }
 
-function noEvent(where: string, what: string): TripactError {
+export function noEvent(where: string, what: string): TripactError {
   return new TripactError("invalid-input", `No CloudEvent 1.0: ${where} ${what}.`, { where });
 }

@@ -200,7 +200,7 @@ describe("a request that is no event", () => {
     const wrong: readonly (readonly [status: number, code: string, late: (sent: Sent) => Partial<Sent>])[] = [
       [405, "wrong-method", () => ({ method: "GET" })],
       [415, "wrong-content-type", withHeader("content-type", "text/plain")],
-      [415, "wrong-content-type", withHeader("content-type", "application/cloudevents-batch+json")],
+      [415, "wrong-content-type", withHeader("content-type", "application/cloudevents-batch+xml")],
       [415, "wrong-content-type", withHeader("content-type", "application/json; charset=latin1")],
       [415, "wrong-content-type", withHeader("content-encoding", "gzip")],
       [413, "too-large", () => ({ body: JSON.stringify("x".repeat(15_000)) })],

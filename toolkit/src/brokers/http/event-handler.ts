@@ -1,22 +1,18 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { textOf } from "../../protocol/errors.ts";
 import type { Answer } from "../../protocol/outcome.ts";
-import { doneWire, toWire, unknown } from "../../wire/answers.ts";
+import { toWire, unknown } from "../../wire/answers.ts";
 import type { WireAnswer } from "../../wire/answers.ts";
 import { answerWithin, dropBody, preliminary, readBody, reporting, respond, single } from "../../wire/incoming.ts";
 import { HTTP_DEFAULTS, limit } from "../../wire/limits.ts";
 import { signingKeys } from "../../wire/signing.ts";
 import type { SigningKey } from "../../wire/signing.ts";
-import { answerOfThrown } from "../../wire/thrown.ts";
 import type { Envelope } from "../broker.ts";
+import { BATCH_TYPE, batchAnswer, batchKey, decodeBatch } from "./batch.ts";
 import { decodeEvent, eventKey } from "./cloud-event.ts";
+import { takeAll, takeOne } from "./receive.ts";
+import type { ReceiveEvent } from "./receive.ts";
 import { verifyEvent } from "./signature.ts";
-
-/**
- * Takes one event. It has been received when this returns: return after the commit. `Refused` says that it will never be taken (the
- * sender parks it), anything else thrown that it may come again. `signal` aborts when nobody waits for the answer any more.
- */
-export type ReceiveEvent = (envelope: Envelope, signal: AbortSignal) => unknown;
 
 export interface EventHandlerOptions {
   /** Signatures by any of these are accepted: to rotate, add the new one here first, then sign with it, then remove the old. */
@@ -37,7 +33,7 @@ export interface EventHandlerOptions {
 export type EventHandler = (request: IncomingMessage, response: ServerResponse) => void;
 
 /**
- * Receives signed CloudEvents, in binary or structured mode, on any Node HTTP server: `createServer(eventHandler({ … }))`, or at a path
+ * Receives signed CloudEvents, in binary, structured or batched mode, on any Node HTTP server: `createServer(eventHandler({ … }))`, or at a path
  * of your own before any body parser. A signature is checked before anything of the event is believed. It does not know which events
  * came before: that is the inbox's task, see `consume`. Throws `invalid-option` when it is made.
  */
@@ -50,15 +46,10 @@ export function eventHandler(options: EventHandlerOptions): EventHandler {
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const admitted = await admit(request, admission, (error) => report(error, undefined));
     if (admitted.kind === "turned-away") return respond(response, toWire(admitted.answer));
-    const { envelope } = admitted;
-    response.setHeader("tripact-answers", eventKey(envelope.source, envelope.id));
+    response.setHeader("tripact-answers", admitted.key);
     const work = async (signal: AbortSignal): Promise<WireAnswer> => {
-      try {
-        await receive(envelope, signal);
-        return doneWire(undefined);
-      } catch (error) {
-        return toWire(answerOfThrown(error, (unsaid) => report(unsaid, envelope)));
-      }
+      if (admitted.kind === "event") return toWire(await takeOne(receive, admitted.envelope, signal, report));
+      return batchAnswer(await takeAll(receive, admitted.envelopes, signal, report));
     };
     respond(response, await answerWithin(response, receiveTimeoutMs, work));
   };
@@ -87,9 +78,13 @@ function admissionOf({ secrets, bodyBytesMax, maxAgeMs, nowMs = Date.now }: Even
   };
 }
 
-const MEDIA_TYPE = /^application\/(cloudevents\+)?json$/i;
+const MEDIA_TYPE = /^application\/(cloudevents(-batch)?\+)?json$/i;
 
-type Admitted = { readonly kind: "event"; readonly envelope: Envelope } | { readonly kind: "turned-away"; readonly answer: Answer };
+/** `key`: what the answer names. */
+type Admitted =
+  | { readonly kind: "event"; readonly key: string; readonly envelope: Envelope }
+  | { readonly kind: "batch"; readonly key: string; readonly envelopes: readonly Envelope[] }
+  | { readonly kind: "turned-away"; readonly answer: Answer };
 
 /** Reads and checks one request. Rejects only when the connection breaks or its body was consumed before us. */
 async function admit(request: IncomingMessage, admission: Admission, report: (error: unknown) => void): Promise<Admitted> {
@@ -110,7 +105,12 @@ async function admit(request: IncomingMessage, admission: Admission, report: (er
   if (!/^\d{1,15}$/.test(sentAt)) return away(unknown("bad-event", "tripact-sent-at is no time"));
   if (now - Number(sentAt) > maxAgeMs) return away(unknown("expired", `signed over ${maxAgeMs} ms ago`));
   try {
-    return { kind: "event", envelope: decodeEvent(headers, body, now) };
+    if ((headers["content-type"] ?? "").toLowerCase().startsWith(BATCH_TYPE)) {
+      const envelopes = decodeBatch(headers, body, now);
+      return { kind: "batch", key: batchKey(envelopes), envelopes };
+    }
+    const envelope = decodeEvent(headers, body, now);
+    return { kind: "event", key: eventKey(envelope.source, envelope.id), envelope };
   } catch (error) {
     report(error);
     return away(unknown("bad-event", textOf(error)));

@@ -2,10 +2,12 @@ import { TripactError, textOf } from "../../protocol/errors.ts";
 import { connectionsTo } from "../../wire/connections.ts";
 import type { ConnectionOptions, Connections } from "../../wire/connections.ts";
 import { abortFailure, exchange } from "../../wire/exchange.ts";
+import type { Exchanged } from "../../wire/exchange.ts";
 import { HTTP_DEFAULTS, limit } from "../../wire/limits.ts";
 import { signingKey } from "../../wire/signing.ts";
 import type { SigningKey } from "../../wire/signing.ts";
 import type { Envelope, Receipt, Sink, SinkFeatures } from "../broker.ts";
+import { batchReceipts, encodeBatch, encodeMember } from "./batch.ts";
 import { encodeEvent } from "./cloud-event.ts";
 import type { ContentMode, EventRequest } from "./cloud-event.ts";
 import { receiptOf, refusedReceipt, unknownReceipt } from "./receipts.ts";
@@ -23,6 +25,11 @@ export interface HttpSinkOptions extends Pick<ConnectionOptions, "allowHosts" | 
   readonly connections?: number;
   /** Default 256. */
   readonly batchMax?: number;
+  /**
+   * Messages of one `deliver` travel in one request (`batch.ts`), and are taken in their order, those of a key as well: for a receiver that has our
+   * `eventHandler`. With `consume` they share a commit there. Default false.
+   */
+  readonly batches?: boolean;
   /** Default `binary`. */
   readonly mode?: ContentMode;
   /** The receiver answers 2xx only after its own commit, as `eventHandler` with `consume` does. Default false: nobody said so. */
@@ -35,7 +42,7 @@ export interface HttpSinkOptions extends Pick<ConnectionOptions, "allowHosts" | 
  * A sink that delivers each message as a CloudEvents 1.0 request, signed (`signature.ts`). Answers are read as in `receipts.ts`; what is
  * not surely an answer of the receiver is `unknown`, with one of the `Failure` codes in its text. Nothing is asked twice in here.
  *
- * Messages of one `deliver` travel side by side, in no order. A connection is used again only when the answer named its request in
+ * Messages of one `deliver` travel side by side, in no order, unless `batches` says that they go together. A connection is used again only when the answer named its request in
  * `tripact-answers` (our own handler does): after another one's second answer, the next message would be `done` without having arrived.
  *
  * Throws `invalid-option` and `host-not-allowed` when it is made; `deliver` throws `too-large` for more than `batchMax` messages.
@@ -48,7 +55,7 @@ export function httpSink(options: HttpSinkOptions): Sink {
   const features: SinkFeatures = {
     name: "http",
     persistent: options.persistent ?? false,
-    ordered: false,
+    ordered: options.batches === true,
     deduplicates: false,
     batchMax: limit(options.batchMax, BATCH_MAX, "batchMax"),
   };
@@ -67,7 +74,7 @@ export function httpSink(options: HttpSinkOptions): Sink {
         throw new TripactError("too-large", `${messages.length} messages at once, the limit is ${features.batchMax}.`, { where: "http.deliver" });
       }
       if (closing !== undefined) return messages.map(() => unknownReceipt("closed", "this sink was closed"));
-      const delivery = Promise.all(messages.map((message) => sender.send(message, signal)));
+      const delivery = options.batches === true ? sender.sendTogether(messages, signal) : Promise.all(messages.map((message) => sender.send(message, signal)));
       underWay.add(delivery);
       try {
         return await delivery;
@@ -84,6 +91,18 @@ export function httpSink(options: HttpSinkOptions): Sink {
 
 /** Enough to keep 64 connections busy while the slowest answer of a batch is out. */
 const BATCH_MAX = 256;
+/** Of one request with several events: half of what a receiver takes by default. A larger message goes alone. */
+const BATCH_BYTES_MAX = HTTP_DEFAULTS.eventBytesMax / 2;
+
+/** A message, and how a batch has it. */
+interface Member {
+  readonly message: Envelope;
+  readonly body: Buffer;
+}
+
+function keyOf({ source, topic, key }: Envelope): string {
+  return JSON.stringify([source, topic, key]);
+}
 
 class Sender {
   readonly #connections: Connections;
@@ -113,26 +132,80 @@ class Sender {
     }
   }
 
+  /** As few requests as the receiver's limit allows, one after the other. Behind one that was not done, no other of its key goes out. Never rejects. */
+  async sendTogether(messages: readonly Envelope[], signal: AbortSignal): Promise<readonly Receipt[]> {
+    if (messages.length === 1) return Promise.all(messages.map((message) => this.send(message, signal)));
+    const receipts = new Map<Envelope, Receipt>();
+    const failed = new Set<string>();
+    const note = (message: Envelope, receipt: Receipt): void => {
+      receipts.set(message, receipt);
+      if (receipt.kind !== "done") failed.add(keyOf(message));
+    };
+    for (const members of this.#requestsOf(messages, note)) {
+      const due = members.filter(({ message }) => !failed.has(keyOf(message)));
+      const answers = due.length < 2 ? await Promise.all(due.map(({ message }) => this.send(message, signal))) : await this.#sendBatch(due, signal);
+      for (const [index, { message }] of due.entries()) note(message, answers[index] ?? unknownReceipt("bad-answer", "no receipt"));
+    }
+    return messages.map((message) => receipts.get(message) ?? unknownReceipt("not-tried", "behind one of its key that was not done"));
+  }
+
+  *#requestsOf(messages: readonly Envelope[], note: (message: Envelope, receipt: Receipt) => void): Generator<readonly Member[]> {
+    let members: Member[] = [];
+    let bytes = 0;
+    for (const message of messages) {
+      let body: Buffer;
+      try {
+        body = encodeMember(message);
+      } catch (error) {
+        // It never left, and will not be another one tomorrow.
+        note(message, refusedReceipt("bad-message", textOf(error)));
+        continue;
+      }
+      if (members.length > 0 && bytes + body.length > BATCH_BYTES_MAX) {
+        yield members;
+        members = [];
+        bytes = 0;
+      }
+      members.push({ message, body });
+      bytes += body.length + 1;
+    }
+    if (members.length > 0) yield members;
+  }
+
+  async #sendBatch(members: readonly Member[], signal: AbortSignal): Promise<readonly Receipt[]> {
+    const messages = members.map(({ message }) => message);
+    if (!(await this.#slots.take(signal))) return messages.map(() => unknownReceipt(abortFailure(signal), "given up before it was sent"));
+    try {
+      return batchReceipts(await this.#ask(encodeBatch(messages, members.map(({ body }) => body)), signal), messages.length);
+    } finally {
+      this.#slots.give();
+    }
+  }
+
   async #exchange(message: Envelope, signal: AbortSignal): Promise<Receipt> {
     let event: EventRequest;
     try {
       event = encodeEvent(message, this.#mode);
     } catch (error) {
-      // It never left, and will not be another one tomorrow.
       return refusedReceipt("bad-message", textOf(error));
     }
+    return receiptOf(await this.#ask(event, signal));
+  }
+
+  /** Never rejects. */
+  async #ask(event: EventRequest, signal: AbortSignal): Promise<Exchanged> {
     try {
       this.#connections.checkAllowed();
     } catch (error) {
-      return unknownReceipt("host-not-allowed", textOf(error));
+      return { kind: "unknown", code: "host-not-allowed", error: textOf(error) };
     }
     const { body } = event;
     const echo = event.headers["idempotency-key"] ?? "";
     try {
       const request = this.#connections.open("", this.#signed(event));
-      return receiptOf(await exchange(request, { body, echo, reuseOnlyNamed: true, limits: this.#connections.limits, signal }));
+      return await exchange(request, { body, echo, reuseOnlyNamed: true, limits: this.#connections.limits, signal });
     } catch (error) {
-      return unknownReceipt("bad-call", textOf(error));
+      return { kind: "unknown", code: "bad-call", error: textOf(error) };
     }
   }
 

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { live, scripts, type Life, type Settle } from "../../../test/choreography/life.ts";
 import { seed } from "../../../test/protocol/seed.ts";
-import { decide, evolve, settle, type Choreographed, type ChoreographedEvent, type Publication } from "./decision.ts";
+import { decide, evolve, resultsOf, settle, type Choreographed, type ChoreographedEvent, type Publication } from "./decision.ts";
 import { IllegalTransition } from "../errors.ts";
 
 const steps = [
@@ -31,6 +31,19 @@ describe("the purchase, told in events", () => {
     const { state, published } = after(started, { kind: "done", step: "charge", result: 2 }, { kind: "done", step: "reserve", result: 1 }, { kind: "done", step: "charge", result: 2 });
     assert.equal(state.kind, "committed");
     assert.deepEqual(published, [{ kind: "started" }, { kind: "committed" }]);
+  });
+
+  test("the last step's event proves those that led to it, and brings their results", () => {
+    const long = [...steps, { name: "gift", after: [] }, { name: "ship", after: ["charge", "gift"] }];
+    const shipped: ChoreographedEvent = { kind: "done", step: "ship", result: 3, led: { reserve: 1, charge: 2, ship: 3 } };
+    const { state, published } = after({ kind: "started", steps: long }, shipped, { kind: "done", step: "reserve", result: 1 }, shipped);
+    assert.equal(state.kind, "committed");
+    assert.deepEqual("steps" in state ? resultsOf(state.steps) : undefined, { reserve: 1, charge: 2, ship: 3 });
+    assert.equal(published.length, 2);
+    // It says nothing of what runs beside it, and changes nothing of what is being undone.
+    assert.equal(after({ kind: "started", steps: long }, { kind: "done", step: "charge", led: {} }).state.kind, "forward");
+    const undone = after(started, cancelled, { kind: "undone", step: "charge" }).state;
+    assert.equal(settle(undone, { kind: "done", step: "charge", led: {} }).state.kind, "rolling-back");
   });
 
   test("the payment refuses: only the reservation is undone", () => {

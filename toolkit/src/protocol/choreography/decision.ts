@@ -69,7 +69,8 @@ export type ChoreographedKind = Choreographed["kind"];
 export type ChoreographedEvent =
   | { readonly kind: "started"; readonly steps: readonly StepShape[] }
   | { readonly kind: "asked" }
-  | { readonly kind: "done"; readonly step: string; readonly result?: Json }
+  /** `led`: the results of the steps that led there, by step. */
+  | { readonly kind: "done"; readonly step: string; readonly result?: Json; readonly led?: { readonly [step: string]: Json } }
   | { readonly kind: "refused"; readonly step: string; readonly code: string; readonly details?: Json }
   | { readonly kind: "undone"; readonly step: string }
   | { readonly kind: "cancel-requested"; readonly by: string }
@@ -105,7 +106,7 @@ const table: Table = {
   "never-started": { asked: tooLate, "cancel-requested": tooLate },
   forward: {
     asked: tooLate,
-    done: (state, event) => onStep(state, event, settledDone),
+    done: provenDone,
     refused: (state, event) => wish(onStep(state, event, settledRefused), reasonOf(event)),
     "cancel-requested": (state, { by }) => wish(state, { kind: "cancelled", by }),
     "deadline-reached": (state) => wish(state, { kind: "deadline" }),
@@ -113,13 +114,13 @@ const table: Table = {
   },
   committed: {
     asked: tooLate,
-    done: (state, event) => onStep(state, event, settledDone),
+    done: provenDone,
     "cancel-requested": tooLate,
     "deadline-reached": tooLate,
   },
   "rolling-back": {
     asked: tooLate,
-    done: (state, event) => onStep(state, event, settledDone),
+    done: provenDone,
     refused: (state, event) => onStep(state, event, settledRefused),
     undone: (state, event) => onStep(state, event, settledUndone),
     "cancel-requested": tooLate,
@@ -129,7 +130,7 @@ const table: Table = {
   },
   "rolled-back": {
     asked: tooLate,
-    done: (state, event) => onStep(state, event, settledDone),
+    done: provenDone,
     refused: (state, event) => onStep(state, event, settledRefused),
     undone: (state, event) => onStep(state, event, settledUndone),
     "cancel-requested": tooLate,
@@ -237,6 +238,15 @@ function onStep<S extends Exclude<Choreographed, { kind: "unborn" | "never-start
   const phase = change(step.phase, event);
   // The very same state tells that nothing has to be written.
   return phase === step.phase ? state : { ...state, steps: state.steps.with(index, { ...step, phase }) };
+}
+
+/** It could only begin because the steps that it waits for were done, heard of or not; their results have come with it. */
+function provenDone<S extends Exclude<Choreographed, { kind: "unborn" | "never-started" }>>(state: S, event: EventOf<"done">): S {
+  const { step, led } = event;
+  const isOpen = (name: string): boolean => state.steps.some((other) => other.name === name && other.phase.kind === "open");
+  const unheard = led === undefined ? [] : (state.steps.find(({ name }) => name === step)?.after.filter(isOpen) ?? []);
+  const before = unheard.reduce((known, name) => provenDone(known, { kind: "done", step: name, ...(led?.[name] === undefined ? {} : { result: led[name] }), ...(led === undefined ? {} : { led }) }), state);
+  return onStep(before, event, settledDone);
 }
 
 function settledDone(phase: StepPhase, { step, result }: EventOf<"done">): StepPhase {

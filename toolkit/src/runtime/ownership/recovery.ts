@@ -47,6 +47,12 @@ export class Recovery {
     return this.#sweeping;
   }
 
+  /** Reads what this node owns of these, and drives it. */
+  async takeOwn(gids: readonly string[], owner = this.#parts.owner()): Promise<void> {
+    const isWanted = (): boolean => !this.#stopped && owner === this.#parts.owner();
+    if (gids.length > 0) await this.taking.take(gids, { owner, isWanted, adopt: this.#parts.adopt });
+  }
+
   async #run(): Promise<void> {
     const { clock, notify } = this.#parts;
     this.#running = true;
@@ -71,8 +77,7 @@ export class Recovery {
       const slice = await this.#claim(owner);
       if (slice === undefined) return count;
       const { gids, limit } = slice;
-      const isWanted = (): boolean => !this.#stopped && owner === this.#parts.owner();
-      if (gids.length > 0) await this.taking.take(gids, { owner, isWanted, adopt: this.#parts.adopt });
+      await this.takeOwn(gids, owner);
       count += gids.length;
       if (gids.length < limit) return count;
     }

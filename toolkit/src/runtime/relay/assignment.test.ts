@@ -58,3 +58,19 @@ test("a relay that joins or leaves moves its own share, and few lanes among the 
     assert.ok(moved.length <= (LANES * 3) / 8, `${moved.length} lanes moved among ${were.length} others`);
   });
 });
+
+test("a subscription that is undivided for all its relays is one relay's, and another's when that one ends", () => {
+  const undivided = (incarnation: string): NodeRow => nodeOf(incarnation, { runs: [runsOf(subscription, true)] });
+  const sharesOf = (nodes: readonly NodeRow[]): readonly number[] => nodes.map(({ incarnation }) => lanesOf(incarnation, subscription, nodes).length);
+  check(relays(1, 8), (incarnations) => {
+    const nodes = incarnations.map(undivided);
+    const shares = sharesOf(nodes);
+    assert.deepEqual(shares.toSorted((a, b) => b - a), [LANES, ...nodes.slice(1).map(() => 0)]);
+    const heirs = nodes.filter((_, index) => shares[index] === 0);
+    if (heirs.length > 0) assert.equal(Math.max(...sharesOf(heirs)), LANES);
+    // A release in which only some say so: nobody waits for lanes that nobody wants.
+    const [first = "", ...rest] = incarnations;
+    const mixed = [nodeOf(first), ...rest.map(undivided)];
+    assert.equal(sharesOf(mixed).reduce((sum, share) => sum + share, 0), LANES);
+  });
+});

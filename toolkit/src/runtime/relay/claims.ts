@@ -33,12 +33,14 @@ export class Claims {
     await this.orDoubt(this.#parts.lanes.release({ subscription, owner: owner(), lanes }));
   }
 
-  /** Lets go of whatever else is ours; true when that was in doubt. */
+  /** Lets go of whatever else may be ours; true when there was anything that may be. */
   async releaseAllBut(kept: readonly number[]): Promise<boolean> {
     if (!this.#inDoubt) return false;
     this.#inDoubt = false;
     const keep = new Set(kept);
-    await this.release(Array.from({ length: LANES }, (_, lane) => lane).filter((lane) => !keep.has(lane)));
+    const others = Array.from({ length: LANES }, (_, lane) => lane).filter((lane) => !keep.has(lane));
+    if (others.length === 0) return false;
+    await this.release(others);
     return true;
   }
 

@@ -37,6 +37,8 @@ export const RELAY_DEFAULTS = {
   pollMinMs: 2,
   hotMs: 100,
   pollMaxMs: 200,
+  /** From one read of a subscription to the next at least, also when it is told of something: what is committed meanwhile goes together. 0: each wake-up reads. */
+  gatherMs: 0,
   /** Cursors are stored this often at most, or with a copy. In between, a crash only means second deliveries. */
   saveEveryMs: 50,
   /** An idle subscription's cursor goes on this often, so that partitions can be emptied. */
@@ -76,6 +78,11 @@ export interface SubscriptionOptions {
   readonly breakerPauseMs?: number;
   readonly keyBacklogMax?: number;
   readonly heldKeysMax?: number;
+  /**
+   * One of the relays reads all 64 lanes, the others stand by and take over when it ends. For a subscription that one relay can carry: each reads the log, and
+   * stores its progress, once instead of as often as there are relays. Where only some relays say so, lanes are shared. Default: false.
+   */
+  readonly undivided?: boolean;
 }
 
 type Widen<T> = T extends number ? number : T;
@@ -94,6 +101,7 @@ export interface SubscriptionPlan {
   readonly breakerPauseMs: number;
   readonly keyBacklogMax: number;
   readonly heldKeysMax: number;
+  readonly undivided: boolean;
   readonly policyOf: (topic: string) => DeliveryPolicy;
 }
 
@@ -135,6 +143,7 @@ export function planSubscription(options: SubscriptionOptions): SubscriptionPlan
     breakerPauseMs: whole("breakerPauseMs"),
     keyBacklogMax: whole("keyBacklogMax"),
     heldKeysMax: whole("heldKeysMax"),
+    undivided: options.undivided === true,
     policyOf: (topic) => ({ retry, exhausted, onPark: parkOf(topic) }),
   };
 }

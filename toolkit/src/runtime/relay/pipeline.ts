@@ -18,6 +18,15 @@ export interface Settled {
   readonly lanes: readonly OwnedLane[];
   readonly cursor: Cursor;
   readonly copies: readonly Copy[];
+  /** How many went by; with none the cursor only went on over what others wrote. */
+  readonly messages: number;
+}
+
+/** Onto the last one where it is of the same lanes. */
+export function joinOnto(all: Settled[], next: Settled): void {
+  const last = all.at(-1);
+  if (last?.lanes === next.lanes) all[all.length - 1] = { ...next, copies: [...last.copies, ...next.copies], messages: last.messages + next.messages };
+  else all.push(next);
 }
 
 /** The keys that have messages in the retry table, or on their way there. */
@@ -36,6 +45,7 @@ interface Page {
   readonly lanes: readonly OwnedLane[];
   readonly cursor: Cursor;
   readonly copies: Copy[];
+  readonly messages: number;
   open: number;
 }
 
@@ -97,7 +107,7 @@ export class Pipeline {
   }
 
   admit({ lanes, cursor, messages }: AdmittedPage): void {
-    const page: Page = { lanes, cursor, copies: [], open: 0 };
+    const page: Page = { lanes, cursor, copies: [], messages: messages.length, open: 0 };
     this.#pages.push(page);
     for (const message of messages) {
       page.open += 1;
@@ -187,10 +197,8 @@ export class Pipeline {
   takeSettled(): readonly Settled[] {
     const settled: Settled[] = [];
     while (this.#pages[0]?.open === 0) {
-      const { lanes, cursor, copies } = this.#pages.shift() as Page;
-      const last = settled.at(-1);
-      if (last?.lanes === lanes) settled[settled.length - 1] = { lanes, cursor, copies: [...last.copies, ...copies] };
-      else settled.push({ lanes, cursor, copies });
+      const { lanes, cursor, copies, messages } = this.#pages.shift() as Page;
+      joinOnto(settled, { lanes, cursor, copies, messages });
     }
     return settled;
   }

@@ -64,3 +64,37 @@ test("messages of committed transactions arrive once, in order per key; rolled b
   }
   assert.deepEqual(notices.filter(({ kind }) => kind !== "lanes-claimed"), []);
 });
+
+test("an undivided subscription is one relay's, and the other's as soon as that one stops", async () => {
+  const join = (): Promise<Relay> =>
+    createRelay({
+      log: postgresOutboxLog({ url: database.url }),
+      source: "shop",
+      subscriptions: [
+        {
+          name: "whole",
+          topics: ["whole"],
+          undivided: true,
+          sink: postgresConsumer({ name: "whole", database: pool, handle: (db, { id, topic, key, payload }) => db.execute("insert into applied (consumer, id, topic, key, value) values ('whole', $1, $2, $3, $4)", [id, topic, key, JSON.stringify(payload)]) }),
+        },
+      ],
+    });
+  const relays = [await join(), await join()];
+  const lanes = (): readonly number[] => relays.map((relay) => relay.health().subscriptions[0]?.lanes ?? 0);
+  const tell = async (payload: number): Promise<void> => {
+    await open((db) => send(db, Array.from({ length: 20 }, (_, key) => ({ topic: "whole", key: `k${key}`, payload }))));
+    await eventually(async () => (await pool.query("select from applied where consumer = 'whole' and value = $1", [String(payload)])).rowCount === 20, `all of ${payload} are applied`);
+  };
+  try {
+    await eventually(async () => lanes().toSorted((a, b) => a - b).join() === "0,64" && relays.every((relay) => relay.ready()), "one has all lanes");
+    await tell(1);
+    const [owner] = relays.filter((_, index) => lanes()[index] === 64);
+    await owner?.stop();
+    relays.splice(0, 2, ...relays.filter((relay) => relay !== owner));
+    await tell(2);
+    assert.deepEqual(lanes(), [64]);
+  } finally {
+    await Promise.all(relays.map((relay) => relay.stop()));
+  }
+  assert.equal((await pool.query("select from applied where consumer = 'whole'")).rowCount, 40);
+});

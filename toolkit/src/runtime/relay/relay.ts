@@ -115,7 +115,7 @@ class RunningRelay implements Relay {
     this.#ownership = new Ownership({
       membership: options.log.membership,
       name: options.nodeName ?? `relay of ${options.source}`,
-      runs: plans.map(({ name }) => runsOf(name)),
+      runs: plans.map(({ name, undivided }) => runsOf(name, undivided)),
       clock: this.#clock,
       tuning: nodes,
       notify: this.#notify,
@@ -197,7 +197,8 @@ class RunningRelay implements Relay {
   }
 
   #heard(heard: Heard): void {
-    if (heard === "outbox") for (const subscription of this.#subscriptions.values()) subscription.look();
+    if (heard === "outbox") this.wake();
+    else if (heard === "desk") for (const subscription of this.#subscriptions.values()) subscription.look();
     else if (heard === "nodes") this.#look();
     else if (heard === "lost") this.#restart();
   }

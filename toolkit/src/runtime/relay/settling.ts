@@ -1,7 +1,7 @@
 import type { Copy, OutboxLog } from "../../stores/outbox-log.ts";
 import type { Clock } from "../clock.ts";
 import type { RelayTuning } from "./options.ts";
-import type { Settled } from "./pipeline.ts";
+import { joinOnto, type Settled } from "./pipeline.ts";
 
 export interface SettlingParts {
   readonly subscription: string;
@@ -18,7 +18,7 @@ export interface SettlingParts {
   readonly onWritten: () => void;
 }
 
-/** When to write how far a subscription came: `idle` every now and then, `usual` a little more often, `now` as soon as the last write is back. */
+/** When to write how far a subscription came: `idle` every now and then unless there were deliveries, `usual` a little more often, `now` as soon as the last write is back. */
 export type Urgency = "now" | "usual" | "idle";
 
 /**
@@ -46,18 +46,16 @@ export class Settling {
   }
 
   collect(all: readonly Settled[]): void {
-    for (const settled of all) {
-      const last = this.#unsaved.at(-1);
-      if (last?.lanes === settled.lanes) this.#unsaved[this.#unsaved.length - 1] = { ...settled, copies: [...last.copies, ...settled.copies] };
-      else this.#unsaved.push(settled);
-    }
+    for (const settled of all) joinOnto(this.#unsaved, settled);
   }
 
   write(urgency: Urgency): void {
     const { clock, tuning } = this.#parts;
     if (this.#writing || this.#stopped) return;
     const copies = this.#unsaved.some((settled) => settled.copies.length > 0);
-    const everyMs = urgency === "idle" ? tuning.idleSaveMs : tuning.saveEveryMs;
+    // After a crash all that were delivered meanwhile come again, however long ago that was.
+    const delivered = this.#unsaved.some(({ messages }) => messages > 0);
+    const everyMs = urgency === "idle" && !delivered ? tuning.idleSaveMs : tuning.saveEveryMs;
     if (urgency !== "now" && !copies && clock.nowMs() - this.#savedAtMs < everyMs) return;
     const next = this.#unsaved.shift();
     if (next === undefined) return;
@@ -78,13 +76,14 @@ export class Settling {
   /** Never rejects. */
   async #writeUntilKnown(settled: Settled): Promise<void> {
     const { log, subscription, owner, clock, tuning, onCommitted, onFenced, onTrouble } = this.#parts;
+    const { lanes: covered, cursor, copies } = settled;
     while (!this.#stopped) {
       try {
-        const lanes = await log.messages.settle({ subscription, owner: owner(), ...settled });
+        const lanes = await log.messages.settle({ subscription, owner: owner(), lanes: covered, cursor, copies });
         if (this.#stopped) return;
         this.#savedAtMs = clock.nowMs();
-        if (lanes.length < settled.lanes.length) onFenced();
-        else onCommitted(settled.copies);
+        if (lanes.length < covered.length) onFenced();
+        else onCommitted(copies);
         return;
       } catch (error) {
         if (this.#stopped) return;

@@ -12,7 +12,7 @@ import { clipped, RetryQueue } from "./retry-queue.ts";
 import { Settling } from "./settling.ts";
 import { Sizing } from "./sizing.ts";
 import { Streams, type Stream } from "./streams.ts";
-import { Timers } from "./timers.ts";
+import { Pace, Timers } from "./timers.ts";
 
 export interface SubscriptionParts {
   readonly plan: SubscriptionPlan;
@@ -45,9 +45,10 @@ export class Subscription {
   /** Counts restarts: answers to what an earlier life asked are not for us. */
   #life = 0;
   #reading = false;
+  /** The queue was too full to read on: to be done when there is room. */
+  #waitsForRoom = false;
   #settling: Settling;
-  #pollMs: number;
-  #hotUntilMs = 0;
+  readonly #pace: Pace;
   readonly #sizing = new Sizing();
   #toldTooMany = false;
   readonly #timers: Timers;
@@ -61,7 +62,8 @@ export class Subscription {
     this.#parts = parts;
     this.#timers = new Timers(parts.clock);
     this.#claims = new Claims({ subscription: parts.plan.name, lanes: parts.log.lanes, owner: parts.owner });
-    this.#pollMs = parts.tuning.pollMinMs;
+    const { pollMinMs: minMs, hotMs, pollMaxMs: maxMs, gatherMs } = parts.tuning;
+    this.#pace = new Pace({ minMs, hotMs, maxMs, gatherMs });
     this.#delivery = new Delivery({ ...parts, mayRetry: () => !this.#stopping && parts.mayDeliver(), onRoom: () => this.#dispatch() });
     this.#retries = this.#newRetries();
     this.#pipeline = new Pipeline(this.#retries, parts.plan.sink.features.ordered);
@@ -83,26 +85,23 @@ export class Subscription {
     this.#timers.every("save", this.#parts.tuning.saveEveryMs, () => this.#collect());
   }
 
-  /** There may be something new. */
+  /** There may be something new. However often that is said, it is looked for every `gatherMs` at most: what came meanwhile goes together. */
   wake(): void {
-    this.#heat();
-    this.#timers.cancel("poll");
+    const nowMs = this.#parts.clock.nowMs();
+    this.#pace.heat(nowMs);
     this.#dispatch();
+    // A read that is under way sets the timer when it is back.
+    if (this.#reading) return;
+    const restMs = this.#pace.restMs(nowMs);
+    if (restMs > 0) return this.#timers.later("poll", restMs, () => this.#read());
+    this.#timers.cancel("poll");
     this.#read();
   }
 
-  #heat(): void {
-    const { clock, tuning } = this.#parts;
-    this.#pollMs = tuning.pollMinMs;
-    this.#hotUntilMs = clock.nowMs() + tuning.hotMs;
-  }
-
-  /** There may be something new, or keys may have been decided on. New messages first: they are what is mostly meant. */
+  /** A person has decided on a key; it may be one that we do not hold. */
   look(): void {
-    this.wake();
     this.#sync();
   }
-
   /** These lanes should be ours and no others: what is more is let go of when it is settled, what is missing is claimed where it is free. */
   async want(wanted: readonly number[]): Promise<void> {
     const { plan, log, notify } = this.#parts;
@@ -201,10 +200,12 @@ export class Subscription {
     if (this.#reading || this.#stopping || !this.#parts.mayDeliver()) return;
     const { open, bytes } = this.#pipeline;
     const room = Math.min(plan.queueSize - open, this.#sizing.within(tuning.queueBytesMax - bytes));
-    if (room <= 0 || this.#holdsTooMany()) return;
+    this.#waitsForRoom = room <= 0 || this.#holdsTooMany();
+    if (this.#waitsForRoom) return;
     const streams = this.#streams.readable();
     if (streams.length === 0) return;
     this.#reading = true;
+    this.#pace.looks(this.#parts.clock.nowMs());
     const life = this.#life;
     this.#readRound(streams, Math.min(room, tuning.pageMax, Math.max(1, this.#sizing.within(tuning.batchBytesMax)))).then(
       (found) => {
@@ -212,11 +213,12 @@ export class Subscription {
         if (life !== this.#life) return this.#read();
         this.#dispatch();
         if (found === 0) this.#collect();
-        const again = found > 0 || streams.some(({ more }) => more);
-        if (again) this.#heat();
-        else if (this.#parts.clock.nowMs() > this.#hotUntilMs) this.#pollMs = Math.min(Math.max(this.#pollMs * 2, 1), tuning.pollMaxMs);
-        if (streams.some(({ more }) => more)) this.#read();
-        else this.#timers.later("poll", this.#pollMs, () => this.#read());
+        const nowMs = this.#parts.clock.nowMs();
+        const more = streams.some((stream) => stream.more);
+        if (found > 0 || more) this.#pace.heat(nowMs);
+        else this.#pace.foundNothing(nowMs);
+        if (more) this.#read();
+        else this.#timers.later("poll", this.#pace.everyMs, () => this.#read());
       },
       (error: unknown) => {
         this.#reading = false;
@@ -300,7 +302,8 @@ export class Subscription {
         else this.#landed(flights, receipts);
         this.#collect();
         this.#dispatch();
-        if (pipeline.open < plan.queueSize / 2) this.#read();
+        // Whatever is new will be told of, or polled for: a read for each delivery would cost as much as the delivery.
+        if (this.#waitsForRoom && pipeline.open < plan.queueSize / 2) this.#read();
       });
     }
   }
@@ -333,7 +336,7 @@ export class Subscription {
 
   #collect(): void {
     this.#settling.collect(this.#pipeline.takeSettled());
-    const idle = this.#pipeline.open === 0 && this.#pollMs >= this.#parts.tuning.pollMaxMs;
+    const idle = this.#pipeline.open === 0 && this.#pace.isIdle;
     this.#settling.write(this.#leaving.size > 0 || this.#stopping ? "now" : idle ? "idle" : "usual");
     this.#letGo();
   }

@@ -42,3 +42,54 @@ export class Timers {
     this.#cancels.clear();
   }
 }
+
+export interface PaceLimits {
+  readonly minMs: number;
+  readonly hotMs: number;
+  readonly maxMs: number;
+  readonly gatherMs: number;
+}
+
+/**
+ * How soon to look again: every `minMs` while it is hot, and then ever more rarely, up to `maxMs`; sooner when somebody says that there is something,
+ * but not twice within `gatherMs`.
+ */
+export class Pace {
+  readonly #limits: PaceLimits;
+  #everyMs: number;
+  #hotUntilMs = 0;
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(limits: PaceLimits) {
+    this.#limits = limits;
+    this.#everyMs = limits.minMs;
+  }
+
+  get everyMs(): number {
+    return this.#everyMs;
+  }
+
+  /** Nothing has been found for long. */
+  get isIdle(): boolean {
+    return this.#everyMs >= this.#limits.maxMs;
+  }
+
+  /** Looking now. */
+  looks(nowMs: number): void {
+    this.#lookedAtMs = nowMs;
+  }
+
+  heat(nowMs: number): void {
+    this.#everyMs = this.#limits.minMs;
+    this.#hotUntilMs = nowMs + this.#limits.hotMs;
+  }
+
+  foundNothing(nowMs: number): void {
+    if (nowMs > this.#hotUntilMs) this.#everyMs = Math.min(Math.max(this.#everyMs * 2, 1), this.#limits.maxMs);
+  }
+
+  /** Until the next look may begin when there is something. */
+  restMs(nowMs: number): number {
+    return Math.max(0, this.#lookedAtMs + this.#limits.gatherMs - nowMs);
+  }
+}

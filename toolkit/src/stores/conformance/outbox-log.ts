@@ -500,7 +500,7 @@ function desk(stage: Stage): void {
     const decision = { subscription: name, who: "ann", reason: "repaired" };
     const heard = new Promise<void>((resolve) => {
       const stop = stage.log.membership.listen((what) => {
-        if (what !== "outbox") return;
+        if (what !== "desk") return;
         stop();
         resolve();
       });

@@ -25,17 +25,16 @@ import { MemoryMembership } from "./store.ts";
  */
 export function memoryOutboxLog(database: MemoryDatabase = new MemoryDatabase()): OutboxLog {
   const membership = new MemoryMembership(database);
-  const announce = (): void => membership.announce("outbox");
   return {
     features: { name: "memory", persistent: false },
     lanes: new MemoryLanes(database),
     messages: new MemoryMessages(database),
     retries: new MemoryRetries(database),
-    desk: new MemoryDesk(database, announce),
+    desk: new MemoryDesk(database, () => membership.announce("desk")),
     membership,
     connect: async () => {},
     health: () => ({ state: "up" }),
-    announce,
+    announce: () => membership.announce("outbox"),
     close: async () => {},
   };
 }

@@ -10,6 +10,8 @@ export interface ConnectionOptions extends SessionOptions {
   readonly commitLevel: () => string;
   /** Runs on every new session before anybody else may use it. */
   readonly prepare?: (session: Session) => Promise<void>;
+  /** For one that no work waits for: after a loss the others go first. A new session is a new process of the server, and when it comes back they all come at once. */
+  readonly reconnectAfterMs?: number;
   /** `wentSilent`: the server did not answer, and may not know that we have given up. */
   readonly onLost?: (wentSilent: boolean) => void;
   /** After a reconnect, not after the first connect. */
@@ -19,8 +21,13 @@ export interface ConnectionOptions extends SessionOptions {
 /** `new`: never opened. `waiting`: connected, but a lost session's backend still waits for the standby with our row locks. */
 export type ConnectionState = "new" | "up" | "waiting" | "down" | "closed";
 
-const BACKOFF_FIRST_MS = 25;
-const BACKOFF_CAP_MS = 1_000;
+const RETRY_MIN_MS = 50;
+const RETRY_MAX_MS = 1_000;
+/**
+ * Of the time that the server has been away: to wait as long again each time would notice a server that is back only after as long
+ * again. This way it is noticed a quarter later at most, for some twenty attempts in the first second and a half.
+ */
+const RETRY_SHARE = 0.25;
 /** How long a statement waits for a reconnect before it says `store-unreachable`. Those behind it wait at the same time, not after it. */
 const PATIENCE_MS = 1_000;
 const PREDECESSOR_POLL_MS = 20;
@@ -176,7 +183,8 @@ export class Connection {
     this.#downSinceMs = performance.now();
     this.#setState("down");
     this.#options.onLost?.(lost.wentSilent);
-    for (let backoffMs = BACKOFF_FIRST_MS; this.#isOpen(); backoffMs = Math.min(backoffMs * 2, BACKOFF_CAP_MS)) {
+    await this.#pause(this.#options.reconnectAfterMs ?? 0);
+    while (this.#isOpen()) {
       try {
         const session = await this.#newSession();
         await this.#outlive(session, lost.backend);
@@ -187,7 +195,7 @@ export class Connection {
         return;
       } catch (error) {
         this.#problem = error;
-        await this.#pause(backoffMs * (0.5 + Math.random() / 2));
+        await this.#pause(retryInMs(performance.now() - this.#downSinceMs) * (0.5 + Math.random() / 2));
       }
     }
   }
@@ -229,6 +237,7 @@ export class Connection {
 
   /** Sleeps, but not through a close. */
   async #pause(ms: number): Promise<void> {
+    if (ms <= 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, ms);
     while (this.#isOpen()) {
@@ -237,6 +246,10 @@ export class Connection {
     }
     clearTimeout(timer);
   }
+}
+
+function retryInMs(downMs: number): number {
+  return Math.min(RETRY_MAX_MS, Math.max(RETRY_MIN_MS, downMs * RETRY_SHARE));
 }
 
 /** Brings a session to this `synchronous_commit`, unless it is there. */

@@ -97,6 +97,36 @@ test("note 15: while a commit waits for its standby the store is stalled; what w
   await store.close();
 });
 
+test("a commit that waits for its standby for a moment, as every one does, is no stall", async () => {
+  const store = await replicated("degrade");
+  const { rows } = await client.query<{ pid: number }>("select pid from pg_stat_replication where sync_state = 'sync'");
+  const sender = rows[0]?.pid ?? 0;
+  let over = false;
+  // The standby hears of everything 100 ms late: whoever looks finds a commit that waits, nine times out of ten.
+  const late = (async () => {
+    while (!over) {
+      process.kill(sender, "SIGSTOP");
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      process.kill(sender, "SIGCONT");
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  })();
+  const owner = randomUUID();
+  const states = new Set<string>();
+  const untilMs = performance.now() + 4_500;
+  try {
+    while (performance.now() < untilMs) {
+      assert.deepEqual(await write(store, owner, [startOf()]), ["applied"]);
+      states.add(store.health().state);
+    }
+  } finally {
+    over = true;
+    await late;
+  }
+  assert.deepEqual([...states], ["up"]);
+  await store.close();
+});
+
 test("note 15: a flush that waits past its time is unknown, and no second backend goes to wait beside it", async () => {
   // At `strict` too: synchronous_commit is on, and the server has a standby.
   const store = postgresStore({ url, statementTimeoutMs: 200 });

@@ -16,6 +16,8 @@ export type DurabilityLevel = "strict" | { readonly replicated: { readonly onSta
 type Row = Readonly<Record<string, unknown>>;
 
 const LOOK_EVERY_MS = 1_000;
+/** Every commit waits for its standby, for a moment: a look that meets one has seen nothing. */
+const STALLED_AFTER_MS = 500;
 /** A standby that merely reconnects is away for a moment. */
 const LOOKS_BEFORE_DEGRADING = 2;
 
@@ -134,10 +136,12 @@ export class Durability {
     // A cancelled wait has committed locally; its client hears a warning, and settles the write by its flush id.
     const { rows } = await session.query({
       reads: true,
-      text: `select case when $2 then pg_cancel_backend(pid) end as cancelled from pg_stat_activity where pid = any ($1::int[]) and wait_event = 'SyncRep'`,
-      values: [`{${pids.join(",")}}`, this.#degraded],
+      text: `
+select case when $2 then pg_cancel_backend(pid) end as cancelled, query_start < clock_timestamp() - $3 * interval '1 millisecond' as stalled
+  from pg_stat_activity where pid = any ($1::int[]) and wait_event = 'SyncRep'`,
+      values: [`{${pids.join(",")}}`, this.#degraded, STALLED_AFTER_MS],
     });
-    this.#waitsForStandby = rows.length > 0 && !this.#degraded;
+    this.#waitsForStandby = rows.some(({ stalled }) => stalled === true) && !this.#degraded;
   }
 
   async #look(session: Session): Promise<Trouble> {

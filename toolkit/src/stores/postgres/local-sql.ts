@@ -46,9 +46,9 @@ export class PostgresLocalSql implements LocalSql {
     this.#durability.refuseWhileStandbyIsLost();
     return this.#onAConnection(async (session) => {
       const mark = randomUUID();
-      await session.query({ text: "begin isolation level read committed" });
+      // One round trip for both; the mark is ours, and hexadecimal.
+      await session.query({ text: `begin isolation level read committed; set local tripact.local_step = '${mark}'` });
       try {
-        await session.query({ reads: true, text: `select set_config('tripact.local_step', $1, true)`, values: [mark] });
         const result = await business(session, body);
         const { flushId, write } = seal(result);
         await this.#checkBeforeSeal(session, mark);
@@ -66,14 +66,14 @@ export class PostgresLocalSql implements LocalSql {
     });
   }
 
-  async startIn(db: SqlExecutor, start: StartWrite): Promise<"started" | "never-started" | TakenBy> {
+  async startIn(db: SqlExecutor, start: StartWrite, owner?: string): Promise<"started" | "never-started" | TakenBy> {
     const { rows } = await db.execute(
       `
 with place as (
   select ${whereAmI} as place, current_setting('synchronous_commit') as level, current_setting('transaction_isolation') as isolation
 ), s as (
-  insert into tripact.transaction (gid, definition, version, input_hash, input, opening, epoch, seq, status, parked, late, outcome, ended_at)
-  select $1, $2, $3, $4, $5, $6, 0, 1, $7, $8, $9, $10, case when $11 then clock_timestamp() end
+  insert into tripact.transaction (gid, definition, version, input_hash, input, opening, opening_owner, owner, epoch, seq, status, parked, late, outcome, ended_at)
+  select $1, $2, $3, $4, $5, $6, $15::uuid, $15::uuid, num_nonnulls($15::uuid), 1, $7, $8, $9, $10, case when $11 then clock_timestamp() end
     from place where place.place = $12 and place.level = any ($13::text[]) and place.isolation = 'read committed'
   on conflict (gid) do nothing
   returning gid
@@ -83,7 +83,7 @@ with place as (
     from s, json_to_recordset($14::json) as m (id uuid, topic text, key text, payload text, headers text)
 )
 select place, level, isolation, (select count(*) from s)::int as started from place`,
-      [...startValues(start), this.#journalIsAt, `{${enoughFor(this.#durability).join(",")}}`, messagesText(start.messages) ?? "[]"],
+      [...startValues(start), this.#journalIsAt, `{${enoughFor(this.#durability).join(",")}}`, messagesText(start.messages) ?? "[]", owner ?? null],
     );
     const row = rows[0] ?? {};
     this.#check(row, start.gid);
@@ -101,6 +101,7 @@ select place, level, isolation, (select count(*) from s)::int as started from pl
    */
   async #checkBeforeSeal(session: Session, mark: string): Promise<void> {
     const { rows } = await session.query({
+      name: "tripact_before_seal",
       reads: true,
       text: `
 select ${whereAmI} as place, current_setting('synchronous_commit') as level, current_setting('transaction_isolation') as isolation,

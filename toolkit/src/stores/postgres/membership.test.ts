@@ -146,8 +146,8 @@ test("whoever did not listen for a while is told to look at everything", async (
   const heard: Heard[] = [];
   store.membership.listen((what) => heard.push(what));
   await terminate("listener listen");
-  await until("all topics", async () => heard, (all) => all.length >= 5);
-  assert.deepEqual(heard.toSorted(), ["ended", "mail", "nodes", "outbox", "work"]);
+  await until("all topics", async () => heard, (all) => all.length >= 6);
+  assert.deepEqual(heard.toSorted(), ["desk", "ended", "mail", "nodes", "outbox", "work"]);
   await store.close();
 });
 

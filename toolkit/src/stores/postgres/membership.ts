@@ -211,7 +211,7 @@ interface Looks {
   readonly freeSinceMs: Map<string, number>;
 }
 
-const topics: readonly Topic[] = ["work", "mail", "ended", "outbox", "nodes"];
+const topics: readonly Topic[] = ["work", "mail", "ended", "outbox", "desk", "nodes"];
 
 function isTopic(payload: string | undefined): payload is Topic {
   return topics.some((topic) => topic === payload);

@@ -25,8 +25,10 @@ export class PostgresLanes implements Lanes {
     return this.#parts.log.exclusive(async (session) => {
       const moved = await session.query(anyMoved);
       if (moved.rows.length > 0) await session.query(adoptMoved);
-      await session.query(makeLanes(subscription));
-      const { rows } = await session.query(claimStatement(subscription, owner, lanes));
+      const claiming = claimStatement(subscription, owner, lanes);
+      let { rows } = await session.query(claiming);
+      // The usual answer to a subscription that is new is the usual answer to one that somebody else has: none.
+      if (rows.length === 0 && (await session.query(makeLanes(subscription))).rows.length > 0) ({ rows } = await session.query(claiming));
       return rows
         .map((row) => ({
           lane: Number(row["lane"]),
@@ -90,7 +92,8 @@ function makeLanes(subscription: string): Statement {
 insert into tripact.outbox_lane (subscription, lane, seen, system_identifier)
 select $1, n, '${NOTHING_SEEN}', system_identifier::text from pg_control_system(), generate_series(0, 63) as n
  where not exists (select from tripact.outbox_lane where subscription = $1)
-on conflict do nothing`,
+on conflict do nothing
+returning lane`,
     values: [subscription],
   };
 }
@@ -125,6 +128,9 @@ returning l.lane, l.epoch::text, l.seen, l.upto, l.after::text, free.restarted`,
 /**
  * Cursor and copies in one chain: the lanes' rows are locked against whoever would claim them, and only what is still ours is moved and
  * takes its copies along. A message that is copied twice (a lost reply) is there already; progress that is told twice is the same.
+ *
+ * A mere cursor locks nothing: 64 locked rows are 64 written rows, and cost more than a message. Should somebody claim a lane at that very moment, what is
+ * appended here is passed over, because progress counts only for the lane's owner, and only above the number that his claim has drawn.
  */
 export function settleStatement(settlement: Settlement): Statement {
   const { subscription, owner, lanes, cursor, copies } = settlement;
@@ -134,7 +140,7 @@ export function settleStatement(settlement: Settlement): Statement {
     text: `
 with mine as (
   select l.lane from tripact.outbox_lane l join unnest($3::smallint[], $4::bigint[]) as w (lane, epoch) on w.lane = l.lane and w.epoch = l.epoch
-   where l.subscription = $1 and l.owner = $2 order by l.lane for share of l
+   where l.subscription = $1 and l.owner = $2 order by l.lane${copies.length === 0 ? "" : " for share of l"}
 ), moved as (
   insert into tripact.outbox_progress (subscription, owner, lanes, seen, upto, after)
   select $1, $2, array_agg(lane), $5, $6, $7 from mine having count(*) > 0

@@ -1,6 +1,6 @@
 import { TripactError } from "../../../protocol/errors.ts";
 import type { Desk, Lanes, LogNotice, Messages, OutboxLog, OutboxLogFeatures, Page, ReadQuery, Settlement } from "../../outbox-log.ts";
-import type { StoreHealth } from "../../store.ts";
+import type { StoreHealth, Topic } from "../../store.ts";
 import { Connection, type ConnectionOptions } from "../connection.ts";
 import { loadPg, type PgModule } from "../driver.ts";
 import { channel, PostgresMembership } from "../membership.ts";
@@ -38,6 +38,8 @@ const LOCK_TIMEOUT_MS = 2_000;
 const CLOSE_WAITS_MS = 1_000;
 /** 64 rows a minute: few enough for a snapshot that is held for a day. */
 const FOLD_EVERY_MS = 60_000;
+/** After a failover the sessions that deliver come back within a few tenths of a second where they are not crowded out by those that watch. */
+const OTHERS_FIRST_MS = 250;
 
 /** The outbox of one Postgres database, in the schema `tripact` that `migrate` makes. Not connected yet: a relay does that. */
 export function postgresOutboxLog(options: PostgresOutboxLogOptions): OutboxLog {
@@ -73,7 +75,7 @@ class PostgresOutboxLog implements OutboxLog, Messages {
     const lockTimeout = `set lock_timeout = ${LOCK_TIMEOUT_MS}`;
     // A cursor that a crash forgets is a second delivery, no loss: its commits need not wait for the disk.
     this.#log = this.#connection("log", [...pinnedReads, lockTimeout], { commitLevel: () => "off" });
-    this.#ops = this.#connection("ops", [lockTimeout], { commitLevel: () => "on" });
+    this.#ops = this.#connection("ops", [lockTimeout], { commitLevel: () => "on", reconnectAfterMs: OTHERS_FIRST_MS });
     // As of a store: these three find out within a lease that a server is silent, and then the others are asked.
     const silenceMs = (): number | undefined => membership.silenceMs();
     const lock = this.#connection("lock", [lockTimeout], {
@@ -85,7 +87,7 @@ class PostgresOutboxLog implements OutboxLog, Messages {
       },
       onBack: () => membership.tell("back"),
     });
-    const watch = this.#connection("watch", [], { silenceMs });
+    const watch = this.#connection("watch", [], { silenceMs, reconnectAfterMs: OTHERS_FIRST_MS });
     const listen = this.#connection("listen", [lockTimeout], {
       commitLevel: () => "off",
       silenceMs,
@@ -102,7 +104,7 @@ class PostgresOutboxLog implements OutboxLog, Messages {
     this.membership = membership;
     this.lanes = new PostgresLanes({ log: this.#log, ops: this.#ops, numberOf: (session) => this.#numberOf(session) });
     this.retries = new PostgresRetries(this.#log);
-    this.desk = new PostgresDesk(this.#ops, () => this.announce());
+    this.desk = new PostgresDesk(this.#ops, () => this.#tell("desk"));
     this.#connections = [this.#log, this.#ops, lock, watch, listen];
     this.#wal = this.#newWalWake();
   }
@@ -134,9 +136,7 @@ class PostgresOutboxLog implements OutboxLog, Messages {
   }
 
   announce(): void {
-    this.membership.announce("outbox");
-    // Nobody hears himself.
-    this.membership.tell("outbox");
+    this.#tell("outbox");
   }
 
   async close(): Promise<void> {
@@ -171,6 +171,12 @@ class PostgresOutboxLog implements OutboxLog, Messages {
     }
     // On the connection that waits for no standby: else people's questions, and the log's wake-up, would wait behind it.
     return tidy(this.#log, keepMs);
+  }
+
+  #tell(topic: Topic): void {
+    this.membership.announce(topic);
+    // Nobody hears himself.
+    this.membership.tell(topic);
   }
 
   #numberOf(session: Session): number {
