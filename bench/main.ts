@@ -1,3 +1,4 @@
+import { benchGateway } from "./gateway/bench.ts";
 import { benchJournal } from "./journal/bench.ts";
 import { BadUsage, parseCommand, usage } from "./options.ts";
 import type { BenchCommand } from "./options.ts";
@@ -18,6 +19,7 @@ async function main(args: string[]): Promise<void> {
     return;
   }
   if (command.kind === "soak") return soak(command.plan, progress);
+  if (command.kind === "gateway") return benchGateway(command.plan, progress);
   if (command.install && !peersAreInstalled()) await installPeers();
   switch (command.kind) {
     case "journal":

@@ -35,13 +35,14 @@ test("nothing, or a call for help, is answered with the usage", () => {
 });
 
 for (const [why, args] of [
-  ["an unknown bench", ["gateway"]],
+  ["an unknown bench", ["coffee"]],
   ["two benches", ["journal", "peers"]],
   ["an unknown option", ["journal", "--fast"]],
   ["a negative time", ["journal", "--seconds=-1"]],
   ["no rounds", ["journal", "--rounds", "0"]],
   ["a level that is no number", ["journal", "--in-flight", "50,many"]],
   ["a level for the outbox", ["outbox", "--in-flight", "50"]],
+  ["a level for the gateway", ["gateway", "--in-flight", "50"]],
   ["an empty level", ["journal", "--in-flight", "50,"]],
 ] as const) {
   test(`${why} is refused`, () => assert.throws(() => parseCommand([...args]), BadUsage));

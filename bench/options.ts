@@ -14,18 +14,20 @@ export interface BenchPlan {
 export type BenchCommand =
   | { kind: "help" }
   | { kind: "journal" | "peers" | "outbox"; install: boolean; plan: BenchPlan }
+  | { kind: "gateway"; plan: BenchPlan }
   | { kind: "soak"; plan: SoakPlan };
 
 export class BadUsage extends Error {
   readonly code = "BAD_USAGE";
 }
 
-export const usage = `npm run bench -- journal | outbox | peers | soak  [options]
+export const usage = `npm run bench -- journal | outbox | gateway | peers | soak  [options]
 
   journal   three-step sagas a second, against a commit per transition, plain commits,
             and DBOS and Restate where they are installed
   outbox    messages a second and milliseconds from the producer's commit to the consumer's, against
             graphile-worker and pg-boss where they are installed
+  gateway   what a sold-out answer costs the flash sale's gateway, against an empty handler
   peers     DBOS and Restate alone; installs all peers first
   soak      the outbox for minutes under a held snapshot and an idle writer: latency and sizes over time
 
@@ -47,20 +49,17 @@ export function parseCommand(args: string[]): BenchCommand {
   if (command === "soak" && rest.length === 0) {
     return { kind: "soak", plan: { jsonFile: values.json, minutes: positive("--minutes", values.minutes ?? "10", 600), perSecond: positive("--rate", values.rate ?? "1000", 100_000) } };
   }
-  if (command !== "journal" && command !== "peers" && command !== "outbox") throw new BadUsage(`no such bench: ${command}`);
+  if (command !== "journal" && command !== "peers" && command !== "outbox" && command !== "gateway") throw new BadUsage(`no such bench: ${command}`);
   if (rest.length > 0) throw new BadUsage(`one bench at a time: ${rest.join(" ")}`);
-  if (command === "outbox" && values["in-flight"] !== undefined) throw new BadUsage("--in-flight is not for outbox: its cases have their own load");
+  if (command !== "journal" && command !== "peers" && values["in-flight"] !== undefined) throw new BadUsage(`--in-flight is not for ${command}: its cases have their own load`);
   const quick = values.quick === true;
-  return {
-    kind: command,
-    install: command === "peers" || values.install === true,
-    plan: {
-      jsonFile: values.json,
-      inFlight: levelsOf(values["in-flight"] ?? (quick ? "50,500" : "50,500,2000")),
-      measureMs: 1000 * positive("--seconds", values.seconds ?? (quick ? "1" : "4"), 600),
-      rounds: positive("--rounds", values.rounds ?? (quick ? "1" : "3"), 100),
-    },
+  const plan: BenchPlan = {
+    jsonFile: values.json,
+    inFlight: levelsOf(values["in-flight"] ?? (quick ? "50,500" : "50,500,2000")),
+    measureMs: 1000 * positive("--seconds", values.seconds ?? (quick ? "1" : "4"), 600),
+    rounds: positive("--rounds", values.rounds ?? (quick ? "1" : "3"), 100),
   };
+  return command === "gateway" ? { kind: command, plan } : { kind: command, install: command === "peers" || values.install === true, plan };
 }
 
 /** Decodes a list of levels, such as "50,500". */

@@ -1,0 +1,4 @@
+import { modeConformance } from "./conformance.ts";
+import { choreography } from "./choreography.ts";
+
+modeConformance(choreography);

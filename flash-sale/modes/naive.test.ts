@@ -1,0 +1,4 @@
+import { modeConformance } from "./conformance.ts";
+import { naive } from "./naive.ts";
+
+modeConformance(naive);

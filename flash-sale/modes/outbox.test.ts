@@ -1,0 +1,4 @@
+import { modeConformance } from "./conformance.ts";
+import { outbox } from "./outbox.ts";
+
+modeConformance(outbox);

@@ -1,0 +1,4 @@
+import { modeConformance } from "./conformance.ts";
+import { saga } from "./saga.ts";
+
+modeConformance(saga);

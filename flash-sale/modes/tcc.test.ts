@@ -1,0 +1,4 @@
+import { modeConformance } from "./conformance.ts";
+import { tcc } from "./tcc.ts";
+
+modeConformance(tcc);
