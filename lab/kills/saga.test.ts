@@ -1,0 +1,3 @@
+import { killsIn } from "./guarded.ts";
+
+killsIn("saga");

@@ -1,0 +1,86 @@
+/** How many purchases a second a mode sells here. Recovery is measured at a share of it. */
+import { mkdirSync } from "node:fs";
+import { loadHistory } from "../../history/reader.ts";
+import { startLoad } from "../../load/start.ts";
+import type { Databases } from "../../platform/databases.ts";
+import type { ModeName } from "../../platform/mode-processes.ts";
+import { goFirst } from "../../platform/niceness.ts";
+import { interruptible } from "../../start/measuring/interruptible.ts";
+import { openStage, PAYMENT_WINDOW_MS } from "../cell/stage.ts";
+
+/** What is offered while recovery is measured: enough to see a dip, and room to work off what an outage has left. */
+export const LOAD_SHARE = 0.5;
+
+/** Of what naive sells, to every mode alike: what a pattern costs is seen where the cheapest one has work. */
+export const BUSY_SHARE = 0.7;
+
+/** Offered at first, and then so much more from step to step; where the first step is too much, so much less. */
+const FIRST_PER_SECOND = 40;
+const STEP = 1.25;
+const MOST_PER_SECOND = 5_000;
+const LEAST_PER_SECOND = 2;
+const STEP_SECONDS = 5;
+/** From a step's start: until what it changed has worked through. The very first purchases also find everything cold. */
+const SETTLING_MS = 2_000;
+const COLD_SECONDS = 3;
+/** Some buyers are declined, and some ask a second time for the same. */
+const CARRIED_SHARE = 0.9;
+const ANSWERS_CAP_MS = 60_000;
+const SKU = "capacity";
+
+export interface CapacityPlan {
+  readonly mode: ModeName;
+  readonly databases: Databases;
+  readonly seed: number;
+  /** The history goes here. */
+  readonly folder: string;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The highest of these rates at which what was offered was also paid, in purchases a second: under overload a shop sells less, and tells more
+ * of its queue than of itself. @throws when the mode carries none of them
+ */
+export async function measureCapacity({ mode, databases, seed, folder, signal }: CapacityPlan): Promise<number> {
+  mkdirSync(folder, { recursive: true });
+  const stage = await openStage({ mode, databases, seed, wires: [], signal });
+  const historyPath = `${folder}/history.ndjson`;
+  try {
+    const load = await startLoad({ target: stage.platform.origin, historyPath, seed });
+    try {
+      goFirst(load.pid);
+      const now = Date.now();
+      await stage.platform.openSale({ sku: SKU, units: 1_000_000, cents: 100, limitPerBuyer: 1_000_000, paymentWindowMs: 8 * PAYMENT_WINDOW_MS, opensAt: now - 1_000, closesAt: now + 3_600_000 });
+      const step = async (ratePerSecond: number, seconds = STEP_SECONDS): Promise<boolean> => {
+        const { startsAt, ended } = await interruptible(load.start({ sku: SKU, ratePerSecond, seconds, seed, returnShare: 1 }), signal);
+        await interruptible(ended, AbortSignal.any([signal, AbortSignal.timeout(seconds * 1_000 + ANSWERS_CAP_MS)]));
+        return (await paidBetween(historyPath, startsAt + SETTLING_MS, startsAt + seconds * 1_000)) >= (CARRIED_SHARE * ratePerSecond * (seconds * 1_000 - SETTLING_MS)) / 1_000;
+      };
+      await step(FIRST_PER_SECOND / 2, COLD_SECONDS);
+      return await highestCarried(step, mode);
+    } finally {
+      await load.killWhole();
+    }
+  } finally {
+    await stage.stop();
+  }
+}
+
+/** Exported for its test. */
+export async function highestCarried(isCarried: (ratePerSecond: number) => Promise<boolean>, mode: ModeName): Promise<number> {
+  let [rate, carried] = [FIRST_PER_SECOND, await isCarried(FIRST_PER_SECOND)];
+  const up = carried;
+  for (;;) {
+    const next = up ? Math.ceil(rate * STEP) : Math.floor(rate / STEP);
+    if (carried && (!up || next > MOST_PER_SECOND)) return rate;
+    if (!up && next < LEAST_PER_SECOND) throw new Error(`${mode} does not sell ${rate} purchases a second, so there is no rate at which to break it`);
+    carried = await isCarried(next);
+    if (up && !carried) return rate;
+    rate = next;
+  }
+}
+
+async function paidBetween(historyPath: string, fromMs: number, toMs: number): Promise<number> {
+  const { finals } = await loadHistory(historyPath);
+  return finals.filter(({ state, at }) => state === "paid" && at >= fromMs && at < toMs).length;
+}
