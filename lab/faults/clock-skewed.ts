@@ -1,4 +1,4 @@
-import { whyNoFakedClock } from "@tripact/testbed";
+import { fetchFakedClock, whyNoFakedClock } from "@tripact/testbed";
 import { FaultError, USUAL, type Fault } from "./fault.ts";
 
 const HOLD_MS = 8_000;
@@ -16,6 +16,7 @@ export const clockSkewed: Fault = {
   name: "clock-skewed",
   mechanism: "libfaketime: the wall clock of a purchase worker, or of the primary, an hour ahead for 8 s",
   notPossible: whyNoFakedClock,
+  fetch: fetchFakedClock,
   clocks: "faked",
   holdMs: HOLD_MS,
   victimsIn: () => SKEWABLE,

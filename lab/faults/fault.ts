@@ -31,6 +31,8 @@ export interface Fault {
   readonly network: "shared" | "own";
   /** Why this machine cannot do it. */
   notPossible(): string | undefined;
+  /** Fetches what the machine may lack for it; called while there is a network to fetch it by. @throws when that could not be done */
+  fetch(): Promise<void>;
   /** What may be hit, of which one is drawn; none in a mode where there is nothing to hit. */
   victimsIn(mode: ModeName): readonly string[];
   /** Laid before the platform starts. */
@@ -59,6 +61,7 @@ export const USUAL = {
   breaksNothing: false,
   network: "shared",
   notPossible: () => undefined,
+  fetch: async () => undefined,
   wires: [],
   disk: "shared",
   clocks: "true",

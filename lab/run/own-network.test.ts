@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createInterface } from "node:readline";
 import test, { type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
-import { spawnLeashed, stillAlive, whyNoPrivateNetwork, type LeashedProcess } from "@tripact/testbed";
+import { spawnLeashed, stillAlive, whyNoFakedClock, whyNoPrivateNetwork, type LeashedProcess } from "@tripact/testbed";
 
 const FIXTURE = fileURLToPath(import.meta.resolve("./own-network.fixture.ts"));
 const GONE_CAP_MS = 20_000;
@@ -11,6 +11,7 @@ interface Said {
   readonly pids: readonly number[];
   readonly parent: number;
   readonly args: readonly string[];
+  readonly fetched: string;
   readonly notPossible: readonly (string | null)[];
 }
 
@@ -39,6 +40,15 @@ test("one that needs it starts the same command line again in there, where it is
   const { lab, said } = await started(t, "loss", "ends", "--seed", "7");
   assert.deepEqual([said.parent, said.args, said.notPossible], [lab.pid, ["ends", "--seed", "7"], [null]]);
   assert.deepEqual(await lab.exited, { code: 7, signal: null });
+});
+
+test("what another fault may lack is fetched before the network is left; that it could not be is no end", async (t) => {
+  if (await lacks(t)) return;
+  const { lab, said } = await started(t, "loss,clock-skewed", "ends");
+  assert.equal(said.fetched, whyNoFakedClock() === undefined ? `clock-skewed by ${lab.pid} ` : "");
+  const without = await started(t, "loss,clock-skewed", "ends", "fails");
+  assert.deepEqual([without.said.parent, without.said.fetched], [without.lab.pid, ""]);
+  assert.deepEqual(await without.lab.exited, { code: 7, signal: null });
 });
 
 test("a signal arrives in there once, and is answered in good order", async (t) => {

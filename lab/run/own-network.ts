@@ -15,8 +15,19 @@ export type Network =
 export async function networkFor(faults: readonly Fault[], say: (line: string) => void): Promise<Network> {
   if (inPrivateNetwork() || faults.every(({ network }) => network === "shared")) return { kind: "here", faults };
   const why = await whyNoPrivateNetwork(say);
-  if (why === undefined) return { kind: "done", code: await startedAgain() };
-  return { kind: "here", faults: faults.map((fault) => (fault.network === "own" ? { ...fault, notPossible: () => why } : fault)) };
+  if (why !== undefined) return { kind: "here", faults: faults.map((fault) => (fault.network === "own" ? { ...fault, notPossible: () => why } : fault)) };
+  for (const fault of faults) await fetched(fault, say);
+  return { kind: "done", code: await startedAgain() };
+}
+
+/** Nothing can be fetched in there. What could not be fetched here is that fault's to report, when its turn comes. */
+async function fetched(fault: Fault, say: (line: string) => void): Promise<void> {
+  if (fault.notPossible() !== undefined) return;
+  try {
+    await fault.fetch();
+  } catch (error) {
+    say(`${fault.name}: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 /**

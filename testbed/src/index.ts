@@ -1,4 +1,4 @@
-export { createFakedClock, whyNoFakedClock } from "./clock/faked-clock.ts";
+export { createFakedClock, fetchFakedClock, whyNoFakedClock } from "./clock/faked-clock.ts";
 export type { FakedClock } from "./clock/faked-clock.ts";
 export { createDisk, whyNoDisk } from "./disk/disk.ts";
 export type { Disk, DiskOptions } from "./disk/disk.ts";

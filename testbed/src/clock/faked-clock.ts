@@ -33,11 +33,16 @@ export function whyNoFakedClock(): string | undefined {
   return reason === undefined ? undefined : `libfaketime is not installed (Debian: apt-get install ${PACKAGE}), and ${reason}`;
 }
 
-/** One that is right. As root on Debian, the library is installed when it is missing. @throws where `whyNoFakedClock` says why */
-export async function createFakedClock(): Promise<FakedClock> {
+/** Installs the library when it is missing, as root on Debian: ahead of a network from which nothing can be fetched. @throws where `whyNoFakedClock` says why, and when it could not be fetched */
+export async function fetchFakedClock(): Promise<void> {
   const why = whyNoFakedClock();
   if (why !== undefined) throw new Error(`no faked clock here: ${why}`);
   if (libraryFolder() === undefined) await installPackages([PACKAGE]);
+}
+
+/** One that is right; its library is installed as by `fetchFakedClock`. @throws as that does */
+export async function createFakedClock(): Promise<FakedClock> {
+  await fetchFakedClock();
   const libraries = libraryFolder();
   if (libraries === undefined) throw new Error(`${PACKAGE} was installed, but there is no ${LIBRARIES.one} in ${FOLDERS.join(", ")}`);
   const folder = leashedFolder("/var/tmp/tripact-clock-");
