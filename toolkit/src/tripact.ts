@@ -276,12 +276,14 @@ class Door implements Tripact {
     const { begun } = this.#coordinator;
     const { live, write } = openingOf(identity, started, this.#clock.nowMs());
     const owner = begun.ownerIn(db);
-    const verdict = await this.#store.localSql.startIn(db, write, owner);
+    const inserted = begun.starting(db, live, owner);
+    const verdict = await this.#store.localSql.startIn(db, write, owner).catch((error: unknown) => {
+      inserted("unknown");
+      throw error;
+    });
+    inserted(verdict === "started" ? "started" : "not-started");
     if (verdict === "never-started") throw new NeverStarted(identity.gid);
-    if (verdict === "started") {
-      begun.started(db, live, owner);
-      return { gid: identity.gid, attached: false };
-    }
+    if (verdict === "started") return { gid: identity.gid, attached: false };
     compareIdentity(verdict, identity);
     return { gid: identity.gid, attached: true };
   }

@@ -117,7 +117,7 @@ export class Coordinator {
     this.begun = new Begun({
       ...common,
       mayOwn: () => this.#refusal() === undefined,
-      isDriven: (gid) => this.#lives.has(gid),
+      lives: this.#lives,
       drive: (live) => this.#drive(live),
       take: (gids) => this.#recovery.takeOwn(gids),
       sweep: () => this.#sweep(),
@@ -211,7 +211,7 @@ export class Coordinator {
   /** As the journal, or this node's memory of what is journaled, has it. Undefined for an unknown gid. */
   async look(gid: string): Promise<TransactionOutcome | undefined> {
     const live = this.#lives.get(gid);
-    if (live?.durable === true) return outcomeOf(gid, live.state);
+    if (live?.durable === true && !live.hearsay) return outcomeOf(gid, live.state);
     const record = await this.#readings.one(gid);
     return record === undefined ? undefined : outcomeOfRecord(record, this.#parts);
   }
@@ -274,6 +274,8 @@ export class Coordinator {
       case "exists":
         this.#watchers.fail(live.gid, new Attach());
         this.#forget(live, "the gid is driven elsewhere");
+        // Or here, in a moment: it began inside a SQL transaction that ended while this start was on its way.
+        this.begun.look();
         return;
       case "never-started":
         this.#watchers.fail(live.gid, new NeverStarted(live.gid));
@@ -334,7 +336,7 @@ export class Coordinator {
   }
 
   #durable(live: Live): void {
-    if (this.#watchers.has(live.gid)) this.#watchers.reached(live.gid, outcomeOf(live.gid, live.state));
+    if (!live.hearsay && this.#watchers.has(live.gid)) this.#watchers.reached(live.gid, outcomeOf(live.gid, live.state));
     if (!live.ended) return;
     if (live.state.kind === "rolled-back") this.#parts.notify({ kind: "rolled-back", gid: live.gid, reason: live.state.reason });
     this.#forgetting.add(live.gid, live.state);
@@ -390,7 +392,7 @@ export class Coordinator {
 
   #watch(gid: string, until: Until): Promise<TransactionOutcome | "elsewhere"> {
     const live = this.#lives.get(gid);
-    if (live !== undefined && live.seq > 0 && until === "started") return Promise.resolve(outcomeOf(gid, live.state));
+    if (live !== undefined && live.seq > 0 && until === "started") return live.hearsay ? Promise.reject(new Attach()) : Promise.resolve(outcomeOf(gid, live.state));
     const reached = this.#watchers.wait(gid, until);
     if (live?.durable === true) this.#durable(live);
     return reached;

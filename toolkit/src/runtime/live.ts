@@ -33,6 +33,8 @@ export class Live {
   epoch = 1;
   /** The number of the last entry that the journal has confirmed; 0 while the start itself is on its way. */
   seq = 0;
+  /** That the first entry is there is so far only the word of whoever committed it, and that commit may be part of one that is still to come. */
+  hearsay = false;
   mailSeen = 0;
   driver: Driver | undefined;
   readonly flights = new Map<string, Flight>();
@@ -149,7 +151,13 @@ export class Live {
   sealed(state: Transaction, event: TransactionEvent): void {
     this.state = state;
     this.#unfold(event);
+    this.applied();
+  }
+
+  /** The journal has taken an entry. */
+  applied(): void {
     this.seq += 1;
+    this.hearsay = false;
   }
 
   readMail(n: number): void {

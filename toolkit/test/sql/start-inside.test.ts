@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
 import pg from "pg";
 import { freshDatabase } from "@tripact/testbed";
-import { createTripact, saga, type Notice, type Tripact, type TripactOptions } from "tripact";
+import { createTripact, saga, TripactError, type Notice, type Tripact, type TripactOptions } from "tripact";
 import { pgTransactions, type OpenTransaction } from "tripact/barrier";
 import { waking } from "tripact/outbox";
 import { migrate, postgresStore } from "tripact/postgres";
@@ -151,6 +151,80 @@ test("a commit that was only part of a larger one is driven once that commits", 
     });
     await until("it is driven", async () => (await effectsOf("nested")) === 1);
     assert.equal((await node.run(purchase, { id: "nested" }, { gid: "nested" })).kind, "committed");
+  });
+});
+
+test("a plain start of the same gid that waits for the SQL transaction attaches to it, and it is driven", async () => {
+  await withNode({ clock: deaf, pollEveryMs: HOUR_MS }, async (node) => {
+    const plain = await waking(open, node)(async (db) => {
+      await start(node, "both")(db);
+      const run = node.run(purchase, { id: "both" }, { gid: "both" });
+      await until("it waits for this one", async () => (await rows("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%tripact.transaction%'")).length > 0);
+      return { run };
+    });
+    assert.equal((await plain.run).kind, "committed");
+    assert.equal(await effectsOf("both"), 1);
+    assert.equal((await headerOf("both"))?.["epoch"], 1);
+  });
+});
+
+test("a plain start after a commit whose reply was lost attaches to what is there, and that is driven", async () => {
+  const lost: OpenTransaction = async (work) => {
+    await open(work);
+    throw new Error("the reply was lost");
+  };
+  for (const clock of [deaf, systemClock]) {
+    await withNode({ clock, pollEveryMs: HOUR_MS }, async (node) => {
+      const id = `lost, again${clock === deaf ? ", deaf" : ""}`;
+      await assert.rejects(waking(lost, node)(start(node, id)), /reply was lost/);
+      assert.equal((await node.run(purchase, { id }, { gid: id })).kind, "committed");
+      assert.equal(await effectsOf(id), 1);
+    });
+  }
+});
+
+test("a start whose insert seemed to fail, in a transaction that commits all the same, is found and driven", async () => {
+  const losing: OpenTransaction = (work) =>
+    open((db) =>
+      work({
+        execute: async (text, values) => {
+          const result = await db.execute(text, values);
+          if (text.includes("insert into tripact.transaction")) throw new Error("no answer in time");
+          return result;
+        },
+      }),
+    );
+  await withNode({ pollEveryMs: HOUR_MS }, async (node) => {
+    await waking(losing, node)(async (db) => {
+      await assert.rejects(start(node, "unheard")(db), /no answer in time/);
+    });
+    await until("it is driven", async () => (await effectsOf("unheard")) === 1);
+  });
+});
+
+test("a start that attaches to one inside the same transaction leaves that one to be driven", async () => {
+  await withNode({ clock: deaf, pollEveryMs: HOUR_MS }, async (node) => {
+    await waking(open, node)(async (db) => {
+      assert.deepEqual([(await start(node, "twice")(db)).attached, (await start(node, "twice")(db)).attached], [false, true]);
+    });
+    assert.equal((await node.run(purchase, { id: "twice" }, { gid: "twice" })).kind, "committed");
+    assert.equal(await effectsOf("twice"), 1);
+  });
+});
+
+test("nobody attaches to what is only said to be committed: the larger transaction may still roll back", async () => {
+  await withNode({ pollEveryMs: HOUR_MS }, async (node) => {
+    const changesItsMind = open(async (outer) => {
+      await waking((work) => work(outer), node)(start(node, "ghost"));
+      await assert.rejects(node.start(purchase, { id: "ghost" }, { gid: "ghost" }), { code: "store-unknown" });
+      throw new Error("changes its mind");
+    });
+    await assert.rejects(changesItsMind, /changes its mind/);
+    assert.equal(await headerOf("ghost"), undefined);
+    // The node may not have found out yet.
+    const again = (): Promise<boolean> => node.start(purchase, { id: "ghost" }, { gid: "ghost" }).then(() => true, (error: unknown) => (error instanceof TripactError && error.code === "store-unknown" ? false : Promise.reject(error)));
+    await until("it starts", again);
+    await until("it is driven", async () => (await effectsOf("ghost")) === 1);
   });
 });
 

@@ -183,7 +183,7 @@ export class GroupCommit {
   #answered(live: Live, verdict: Verdict): void {
     live.flying = false;
     if (live.gone) return;
-    if (verdict === "applied") live.seq += 1;
+    if (verdict === "applied") live.applied();
     this.#sink.verdict(live, verdict);
   }
 

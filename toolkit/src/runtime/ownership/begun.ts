@@ -18,7 +18,8 @@ export interface BegunParts {
   readonly owner: () => string;
   /** This node would take a new transaction now. */
   readonly mayOwn: () => boolean;
-  readonly isDriven: (gid: string) => boolean;
+  /** What this node drives, or is about to start: that has no sequence number yet. */
+  readonly lives: ReadonlyMap<string, Live>;
   /** Its row is committed, ours, and at its first entry. */
   readonly drive: (live: Live) => void;
   /** Reads these from the journal, and drives what of them is ours. */
@@ -28,18 +29,27 @@ export interface BegunParts {
 }
 
 interface Start {
-  readonly live: Live;
+  readonly gid: string;
+  /** To be driven from the commit on. Undefined: only the journal can tell whether it is there, and how. */
+  live: Live | undefined;
   /** Who owns its row; undefined: nobody. */
   readonly owner: string | undefined;
-  readonly sinceMs: number;
+  sinceMs: number;
   /** It may be committed, and nobody will say so any more. */
   doubtful: boolean;
+  /** Doubtful ones are looked for from then on. */
+  lookAtMs: number;
 }
+
+/** What became of the insert of a start. */
+export type Inserted = "started" | "not-started" | "unknown";
 
 /** Starts whose end is not known. Beyond it new ones are nobody's, and are found as those of a caller whose commit nobody hears of. */
 const OPEN_MAX = 10_000;
 /** A SQL transaction that takes longer may have lost whoever was to tell its end. */
 const PATIENCE_MS = 1_000;
+/** A doubt is looked at after as long again each time, up to this: most of those that stay were rolled back, and nothing will ever say so. */
+const LOOK_GAP_MAX_MS = 60_000;
 
 /**
  * Transactions that began inside somebody else's SQL transaction. Where its end is told (`follow`), the row is ours from its insert on, and
@@ -53,7 +63,6 @@ export class Begun {
   readonly #followed = new WeakMap<SqlExecutor, Start[]>();
   /** Ours, and not driven yet. */
   readonly #open = new Map<string, Start>();
-  readonly #driven = new WeakSet<Live>();
   #looking = false;
 
   constructor(parts: BegunParts) {
@@ -79,20 +88,38 @@ export class Begun {
     return this.#followed.has(db) && this.#open.size < OPEN_MAX && this.#parts.mayOwn() ? this.#parts.owner() : undefined;
   }
 
-  /** Its row is written, not committed. */
-  started(db: SqlExecutor, live: Live, owner: string | undefined): void {
-    const start: Start = { live, owner, sinceMs: this.#parts.clock.nowMs(), doubtful: false };
-    // An earlier start of this gid was rolled back, or ours would not have been the first.
-    if (owner !== undefined) this.#open.set(live.gid, start);
+  /** Its row is about to be written. What is returned is to be called with what became of that. */
+  starting(db: SqlExecutor, live: Live, owner: string | undefined): (inserted: Inserted) => void {
+    const { gid } = live;
+    const nowMs = this.#parts.clock.nowMs();
+    const start: Start = { gid, live, owner, sinceMs: nowMs, doubtful: false, lookAtMs: nowMs };
+    const earlier = this.#open.get(gid);
+    if (owner !== undefined) this.#open.set(gid, start);
     const starts = this.#followed.get(db);
-    if (starts === undefined) this.#looks.expect();
-    else starts.push(start);
+    starts?.push(start);
+    return (inserted) => {
+      if (inserted === "started") {
+        // An earlier start of this gid was rolled back, or ours would not have been the first.
+        if (starts === undefined) this.#looks.expect();
+        return;
+      }
+      if (inserted === "unknown") {
+        // The caller may commit all the same, and the row with it.
+        start.live = undefined;
+        if (earlier?.doubtful === true) this.#doubt(start);
+        return;
+      }
+      starts?.splice(starts.indexOf(start), 1);
+      if (this.#open.get(gid) !== start) return;
+      if (earlier === undefined) this.#open.delete(gid);
+      else this.#open.set(gid, earlier);
+    };
   }
 
   /** Somebody has left it a letter, so it is there: driven from now on, whoever tells of its commit later. */
   committed(gid: string): Live | undefined {
     const start = this.#open.get(gid);
-    if (start === undefined || start.owner !== this.#parts.owner() || start.live.gone) return undefined;
+    if (start?.live === undefined || start.owner !== this.#parts.owner() || start.live.gone) return undefined;
     this.#open.delete(gid);
     this.#drive(start.live);
     return start.live;
@@ -105,8 +132,10 @@ export class Begun {
 
   /** The journal does not have it as ours: the commit that we heard of may have been part of another one, which is still to come. */
   missed(live: Live): void {
-    if (live.seq !== 1 || !this.#driven.has(live)) return;
-    this.#open.set(live.gid, { live, owner: this.#parts.owner(), sinceMs: this.#parts.clock.nowMs(), doubtful: true });
+    if (live.seq !== 1 || !live.hearsay) return;
+    const nowMs = this.#parts.clock.nowMs();
+    const start: Start = { gid: live.gid, live: undefined, owner: this.#parts.owner(), sinceMs: nowMs, doubtful: true, lookAtMs: nowMs };
+    this.#open.set(live.gid, start);
     this.#looks.expect();
   }
 
@@ -122,8 +151,9 @@ export class Begun {
 
   /** Reads what nobody tells of, and drives what is there. One look at a time; the next one comes with time. */
   look(): void {
-    const patientUntilMs = this.#parts.clock.nowMs() - PATIENCE_MS;
-    const gids = [...this.#open.values()].filter(({ doubtful, sinceMs }) => doubtful || sinceMs <= patientUntilMs).map(({ live }) => live.gid);
+    const nowMs = this.#parts.clock.nowMs();
+    const isDue = ({ doubtful, sinceMs, lookAtMs }: Start): boolean => (doubtful ? lookAtMs <= nowMs : sinceMs <= nowMs - PATIENCE_MS);
+    const gids = [...this.#open.values()].filter(isDue).map(({ gid }) => gid);
     if (this.#looking || gids.length === 0) return;
     this.#looking = true;
     this.#read(gids)
@@ -132,39 +162,57 @@ export class Begun {
   }
 
   async #read(gids: readonly string[]): Promise<void> {
-    const { journal, tuning, owner, isDriven, take } = this.#parts;
+    const { journal, tuning, owner, lives, take } = this.#parts;
     for (let at = 0; at < gids.length; at += tuning.claimSlice) {
-      const records = await journal.read(gids.slice(at, at + tuning.claimSlice), "takeover");
-      const ours = records.filter((record) => record.owner === owner() && !record.summary.ended && !isDriven(record.gid));
-      await take(ours.map(({ gid }) => gid));
-      for (const { gid } of records) this.#open.delete(gid);
+      const slice = gids.slice(at, at + tuning.claimSlice);
+      const records = await journal.read(slice, "takeover");
+      // The journal is about to tell that other start that it was not the first; then nobody would drive this one.
+      const known = records.filter(({ gid }) => lives.get(gid)?.seq !== 0);
+      await take(known.filter((record) => record.owner === owner() && !record.summary.ended && !lives.has(record.gid)).map(({ gid }) => gid));
+      for (const { gid } of known) this.#open.delete(gid);
+      const found = new Set(records.map(({ gid }) => gid));
+      for (const gid of slice) if (!found.has(gid)) this.#lookLater(gid);
     }
+  }
+
+  #lookLater(gid: string): void {
+    const start = this.#open.get(gid);
+    const nowMs = this.#parts.clock.nowMs();
+    if (start?.doubtful === true) start.lookAtMs = nowMs + Math.min(nowMs - start.sinceMs, LOOK_GAP_MAX_MS);
+  }
+
+  #doubt(start: Start): void {
+    start.live = undefined;
+    start.doubtful = true;
+    start.sinceMs = this.#parts.clock.nowMs();
+    start.lookAtMs = start.sinceMs;
+    this.#looks.expect();
   }
 
   #ended(starts: readonly Start[], end: SqlEnd): void {
     let foreign = false;
     for (const start of starts) {
-      const { live, owner } = start;
-      const isOpen = this.#open.get(live.gid) === start;
+      const { gid, live, owner } = start;
+      const isOpen = this.#open.get(gid) === start;
       if (end === "rolled-back") {
-        if (isOpen) this.#open.delete(live.gid);
+        if (isOpen) this.#open.delete(gid);
       } else if (owner === undefined || owner !== this.#parts.owner()) {
         foreign = true;
-      } else if (end === "unknown") {
-        start.doubtful = true;
+      } else if (end === "unknown" || live === undefined || this.#parts.lives.get(gid)?.seq === 0) {
+        if (isOpen) this.#doubt(start);
       } else if (isOpen) {
-        this.#open.delete(live.gid);
+        this.#open.delete(gid);
         this.#drive(live);
       }
     }
     if (foreign) this.#looks.now();
-    if (end === "unknown" && starts.length > 0) this.#looks.expect();
+    if (foreign && end === "unknown") this.#looks.expect();
   }
 
   #drive(live: Live): void {
-    if (this.#parts.isDriven(live.gid)) return;
+    if (this.#parts.lives.has(live.gid)) return;
     live.seq = 1;
-    this.#driven.add(live);
+    live.hearsay = true;
     this.#parts.drive(live);
   }
 }

@@ -60,6 +60,8 @@ test("a node that stops looks no more", () => {
   const looks = new Looks(time.clock, () => (looked += 1));
   looks.expect();
   looks.stop();
+  looks.expect();
+  assert.equal(time.timers(), 0);
   time.run(10_000);
   assert.equal(looked, 0);
 });

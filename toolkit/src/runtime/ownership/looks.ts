@@ -9,6 +9,7 @@ export class Looks {
   readonly #look: () => void;
   /** Those that are due, and whether something was announced since each was set: then it is set once more. */
   readonly #due = new Map<number, boolean>();
+  readonly #cancels = new Set<() => void>();
   #stopped = false;
 
   constructor(clock: Clock, look: () => void) {
@@ -17,6 +18,7 @@ export class Looks {
   }
 
   expect(): void {
+    if (this.#stopped) return;
     for (const ms of LOOKS_MS) {
       if (this.#due.has(ms)) this.#due.set(ms, true);
       else this.#lookAfter(ms);
@@ -30,16 +32,20 @@ export class Looks {
 
   stop(): void {
     this.#stopped = true;
+    for (const cancel of this.#cancels) cancel();
+    this.#cancels.clear();
   }
 
   #lookAfter(ms: number): void {
     this.#due.set(ms, false);
-    this.#clock.after(ms, () => {
+    const cancel = this.#clock.after(ms, () => {
+      this.#cancels.delete(cancel);
       const again = this.#due.get(ms) === true;
       this.#due.delete(ms);
       if (this.#stopped) return;
       this.#look();
       if (again) this.#lookAfter(ms);
     });
+    this.#cancels.add(cancel);
   }
 }
