@@ -8,7 +8,7 @@ import type { Op } from "../../protocol/outcome.ts";
 import type { SqlExecutor } from "../../stores/sql.ts";
 import { callHeaders } from "../../transports/call-headers.ts";
 import { migrateBarrier } from "../migrate.ts";
-import { pgTransactions } from "../transaction.ts";
+import { pgTransactions, type OpenTransaction } from "../transaction.ts";
 import { resultOf } from "./answer.ts";
 import { postgresBarrier } from "./barrier.ts";
 import type { BarrierCall } from "./call.ts";
@@ -86,6 +86,31 @@ test("note 2: a refusal is recorded, what was written before it is taken back, a
   await assert.rejects(refusal, isSoldOut);
   await assert.rejects(perform(call), isSoldOut);
   assert.deepEqual(await effectsOf(call), []);
+});
+
+test("note 2: a refusal is recorded whatever \"open\" makes of the error that rolls back, and however often it does the work", async () => {
+  const wrapping: OpenTransaction = async (work) => {
+    try {
+      return await open(work);
+    } catch (error) {
+      throw new Error("the transaction failed", { cause: error });
+    }
+  };
+  const [wrapped, again] = [callsOf()("action"), callsOf()("action")];
+  const refuse = (): Promise<never> => Promise.reject(new Refused("sold-out"));
+  await assert.rejects(barrier.transact(wrapping, wrapped, refuse), refuses("sold-out"));
+  await assert.rejects(barrier.transact(pool, wrapped, refuse), refuses("sold-out"));
+  assert.deepEqual((await pool.query("select state, code from tripact.barrier where gid = $1", [wrapped.gid])).rows, [{ state: "refused", code: "sold-out" }]);
+  // What the first try said counts for nothing when a second one did the work.
+  let tries = 0;
+  const trying: OpenTransaction = (work) => open(work).catch(() => open(work));
+  await barrier.transact(trying, again, (db) => ((tries += 1) === 1 ? refuse() : effect(db, again)));
+  assert.deepEqual(await effectsOf(again), ["action"]);
+  let lost = 0;
+  const losing: OpenTransaction = (work) => open(work).catch(() => open(async (db) => (await work(db), Promise.reject(new Error("the connection broke")))));
+  const broken = callsOf()("action");
+  await assert.rejects(barrier.transact(losing, broken, (db) => ((lost += 1) === 1 ? refuse() : effect(db, broken))), /connection broke/);
+  assert.deepEqual((await pool.query("select from tripact.barrier where gid = $1", [broken.gid])).rows, []);
 });
 
 test("a refusal is returned by run, so that the caller commits it, and cannot pass as a result", async () => {

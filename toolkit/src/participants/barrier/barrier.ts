@@ -108,12 +108,20 @@ export function postgresBarrier({ callLifeMs = DEFAULT_CALL_LIFE_MS, nowMs = Dat
     },
     async transact(open, call, body) {
       const transaction = typeof open === "function" ? open : pgTransactions(open);
+      // Noted here, and not read from what `open` rejects with: it may wrap that, or do the work again.
+      let refusal: Refused | undefined;
+      const noting = takingAllBack((why) => void (refusal = why));
       try {
-        return resultOf(given(await transaction((db) => answerTo(db, call, () => body(db), takingAllBack))));
+        const answered = await transaction((db) => {
+          refusal = undefined;
+          return answerTo(db, call, () => body(db), noting);
+        });
+        return resultOf(given(answered));
       } catch (error) {
-        if (!(error instanceof TakenBack)) throw error;
+        if (refusal === undefined) throw error;
+        const taken = refusal;
         // The transaction is gone, with all that the function wrote. A duplicate that came in between has answered, and this is a repeat of it.
-        return resultOf(given(await transaction((db) => answerTo(db, call, () => Promise.reject(error.refusal), claimOnly))));
+        return resultOf(given(await transaction((db) => answerTo(db, call, () => Promise.reject(taken), claimOnly))));
       }
     },
     forget: markForgotten,
@@ -135,10 +143,8 @@ interface Refusing {
 
 /** Rolls the transaction back, and says why. */
 class TakenBack extends Error {
-  readonly refusal: Refused;
   constructor(refusal: Refused) {
-    super(refusal.message);
-    this.refusal = refusal;
+    super(refusal.message, { cause: refusal });
   }
 }
 
@@ -153,10 +159,13 @@ const underSavepoint: Refusing = {
     return refuse(db, call, refusal);
   },
 };
-const takingAllBack: Refusing = {
+const takingAllBack = (note: (refusal: Refused) => void): Refusing => ({
   begin: () => Promise.resolve(""),
-  refused: (_db, _call, _savepoint, refusal) => Promise.reject(new TakenBack(refusal)),
-};
+  refused(_db, _call, _savepoint, refusal) {
+    note(refusal);
+    return Promise.reject(new TakenBack(refusal));
+  },
+});
 const claimOnly: Refusing = { begin: () => Promise.resolve(""), refused: (db, call, _savepoint, refusal) => refuse(db, call, refusal) };
 
 async function answer(db: SqlExecutor, call: CheckedCall, body: () => Promise<unknown>, refusing: Refusing): Promise<BarrierAnswer<unknown>> {

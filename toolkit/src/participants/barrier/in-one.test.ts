@@ -83,6 +83,24 @@ test("an effect that does not find what it needs leaves no row, and the body say
   assert.deepEqual(rows, [{ state: "refused", code: "sold-out" }]);
 });
 
+test("a constraint that the effect breaks leaves no row, and the body says whether that is a no", async () => {
+  await pool.query("create table shelf (item text primary key, left_over int not null check (left_over >= 0))");
+  await pool.query("insert into shelf values ('lamp', 0)");
+  const taking: Effect = { sql: { with: "taken as (update shelf set left_over = left_over - 1 where item = 'lamp' returning item)", done: "exists (select from taken)" }, values: [] };
+  const body = async (db: SqlExecutor): Promise<void> => {
+    await db.execute("savepoint taking", []);
+    try {
+      await db.execute("update shelf set left_over = left_over - 1 where item = 'lamp'", []);
+    } catch (error) {
+      await db.execute("rollback to savepoint taking", []);
+      if ((error as { code?: string }).code === "23514") throw new Refused("sold-out");
+      throw error;
+    }
+  };
+  await assert.rejects(barrier.inOne(alone, open, asked("shelf", "action"), taking, body), { code: "sold-out" });
+  assert.deepEqual((await pool.query("select state, code from tripact.barrier where gid = 'shelf'")).rows, [{ state: "refused", code: "sold-out" }]);
+});
+
 test("another payload under the same key is told apart, and a call that came too late is not executed", async () => {
   const body = (): Promise<void> => Promise.resolve();
   const ask = { ...asked("key", "action"), payload: { units: 1 } };

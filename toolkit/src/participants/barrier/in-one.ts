@@ -43,8 +43,15 @@ const CLAIMS = {
 
 const texts = { forward: new WeakMap<EffectSql, string>(), confirm: new WeakMap<EffectSql, string>() };
 
-/** Division by zero: what the statement raises where it is not to stand. */
-const RAISED = "22012";
+/**
+ * The statement was at fault, or stood in another's way, so nothing of it stands: data that does not fit (among it the division by zero that it
+ * raises itself), a constraint, what a trigger raises, a deadlock. Whether that is a refusal, the body knows.
+ */
+function provesNothing(sqlState: string): boolean {
+  return ["22", "23", "40", "P0"].includes(sqlState.slice(0, 2)) && sqlState !== COMPLETION_UNKNOWN;
+}
+
+const COMPLETION_UNKNOWN = "40003";
 
 /** True when row and effect are committed. False when nothing is, and somebody has to find out why. Throws where nobody knows. */
 export async function tookEffect(db: SqlExecutor, call: CheckedCall, { sql, values }: Effect): Promise<boolean> {
@@ -55,8 +62,7 @@ export async function tookEffect(db: SqlExecutor, call: CheckedCall, { sql, valu
     const { rows } = await db.execute(text, [...values, call.gid, call.branch, op, call.fingerprint, call.epoch]);
     return rows.length === 1;
   } catch (error) {
-    // Two at once may stand in each other's way; what one waits for is the other's answer.
-    if (![RAISED, "40P01", "40001"].includes(sqlStateOf(error))) throw error;
+    if (!provesNothing(sqlStateOf(error))) throw error;
     return false;
   }
 }
