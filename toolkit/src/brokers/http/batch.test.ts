@@ -82,6 +82,20 @@ describe("a batch over HTTP", () => {
     assert.deepEqual(asked, ["fine", "poison", "later", "fine"]);
   });
 
+  it("keeps the order of a key whoever's messages are forwarded in it", async () => {
+    const asked: string[] = [];
+    const { sink } = await pairOf(({ source }) => {
+      asked.push(source);
+      if (source === "shop/first") throw new Error("not yet");
+    });
+    const forwarded = ["shop/first", "shop/second"].map((source) => sampleEnvelope({ source, key: "one" }));
+    assert.equal(kinds(await sink.deliver(forwarded, never)), "unknown, unknown");
+    // Nor when they go in two requests.
+    const large = forwarded.map((message) => ({ ...message, payload: JSON.stringify("x".repeat(400_000)) }));
+    assert.equal(kinds(await sink.deliver(large, never)), "unknown, unknown");
+    assert.deepEqual(asked, ["shop/first", "shop/first"]);
+  });
+
   it("is cut to what a receiver takes, one request after the other", async () => {
     const heard: number[] = [];
     const { sink, requests } = await pairOf(({ payload }) => void heard.push(payload.length));

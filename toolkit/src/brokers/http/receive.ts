@@ -42,7 +42,7 @@ export async function takeAll(receive: ReceiveEvent, envelopes: readonly Envelop
   const answers: Answer[] = [];
   const failed = new Set<string>();
   for (const envelope of envelopes) {
-    const key = JSON.stringify([envelope.source, envelope.topic, envelope.key]);
+    const key = JSON.stringify([envelope.topic, envelope.key]);
     const answer = failed.has(key) || signal.aborted ? unknown("internal", "not tried") : await takeOne(receive, envelope, signal, report);
     if (answer.kind !== "done") failed.add(key);
     answers.push(answer);

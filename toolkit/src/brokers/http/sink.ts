@@ -100,8 +100,9 @@ interface Member {
   readonly body: Buffer;
 }
 
-function keyOf({ source, topic, key }: Envelope): string {
-  return JSON.stringify([source, topic, key]);
+/** What has an order: whoever forwards others' messages has theirs in one key, too. */
+function keyOf({ topic, key }: Envelope): string {
+  return JSON.stringify([topic, key]);
 }
 
 class Sender {

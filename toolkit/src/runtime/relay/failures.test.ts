@@ -180,6 +180,16 @@ test('onPark "skip": the key goes on past a parked message, which a person can r
     await eventually(() => of("k").length === 4, "the key is free");
   }));
 
+test("behind one that is skipped, a message of the same delivery has not been tried: it is not given up with it", () =>
+  scene({ onPark: "skip", exhausted: "park", retry: { baseMs: 5, factor: 2, capMs: 10, maxAttempts: 1 } }, async ({ subscription, told, relay, say, of }) => {
+    told.answer = ({ payload }) => (["1", "3"].includes(payload) ? no : { kind: "done" });
+    await say("k:1", "k:2", "k:3", "k:4");
+    await eventually(() => of("k").length === 2, "those that can be read are delivered");
+    assert.deepEqual(of("k"), ["k:2", "k:4"]);
+    assert.deepEqual([told.tries.get("k:2"), told.tries.get("k:4")], [1, 1]);
+    await eventually(async () => (await relay.desk.list({ subscription, state: "skipped", limit: 9 })).length === 2, "the others are kept");
+  }));
+
 test("a delivery that hangs does not hold up other keys; its message is tried again when it is overdue", () =>
   scene({ lockMs: 400 }, async ({ told, say, of }) => {
     let hangs = true;

@@ -1,4 +1,4 @@
-import type { AfterTry } from "../../protocol/message.ts";
+import type { AfterTry, Receipt } from "../../protocol/message.ts";
 import type { Copy, Cursor, LoggedMessage } from "../../stores/outbox-log.ts";
 
 export interface OwnedLane {
@@ -27,6 +27,23 @@ export function joinOnto(all: Settled[], next: Settled): void {
   const last = all.at(-1);
   if (last?.lanes === next.lanes) all[all.length - 1] = { ...next, copies: [...last.copies, ...next.copies], messages: last.messages + next.messages };
   else all.push(next);
+}
+
+/** What became of each message of a delivery. Behind one of its key that was not delivered, a message was not tried, and has not failed. */
+export function* afterEach(flights: readonly Flight[], receipts: readonly Receipt[], judge: (message: LoggedMessage, receipt: Receipt) => AfterTry): Generator<readonly [Flight, AfterTry]> {
+  const stopped = new Set<string>();
+  for (const [index, flight] of flights.entries()) {
+    const { message } = flight;
+    const key = keyOf(message);
+    const receipt = receipts[index] ?? { kind: "unknown", error: "the sink gave no receipt" };
+    if (receipt.kind !== "done" && stopped.has(key)) {
+      yield [flight, { kind: "again", state: "waiting", attempts: 0, delayMs: 0, error: "not tried: behind one of its key that was not delivered" }];
+      continue;
+    }
+    const after = judge(message, receipt);
+    if (after.kind !== "delivered") stopped.add(key);
+    yield [flight, after];
+  }
 }
 
 /** The keys that have messages in the retry table, or on their way there. */

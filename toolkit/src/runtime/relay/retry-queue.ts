@@ -196,8 +196,8 @@ export class RetryQueue implements Held {
       const after = judge(message, attempts, receipts[index] ?? { kind: "unknown", error: "no receipt" });
       retried.push(retriedOf(message, after));
       if (after.kind === "again") delayMs = after.delayMs;
-      // Nothing behind one that was not delivered has been tried.
-      if (after.kind !== "delivered" && !(after.kind === "given-up" && after.state === "skipped")) break;
+      // Nothing behind one that was not delivered has been tried, also where that one is skipped.
+      if (after.kind !== "delivered") break;
     }
     await this.#record(held, retried);
     if (delayMs !== undefined) this.#schedule(held, delayMs);

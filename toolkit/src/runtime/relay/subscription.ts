@@ -7,7 +7,7 @@ import type { Notify } from "../notices.ts";
 import { Claims } from "./claims.ts";
 import { Delivery } from "./delivery.ts";
 import type { RelayTuning, SubscriptionPlan } from "./options.ts";
-import { Pipeline, type Flight } from "./pipeline.ts";
+import { afterEach, Pipeline, type Flight } from "./pipeline.ts";
 import { clipped, RetryQueue } from "./retry-queue.ts";
 import { Settling } from "./settling.ts";
 import { Sizing } from "./sizing.ts";
@@ -315,8 +315,7 @@ export class Subscription {
   }
 
   #landed(flights: readonly Flight[], receipts: readonly Receipt[]): void {
-    for (const [index, flight] of flights.entries()) {
-      const after = this.#judge(flight.message, 0, receipts[index] ?? { kind: "unknown", error: "the sink gave no receipt" });
+    for (const [flight, after] of afterEach(flights, receipts, (message, receipt) => this.#judge(message, 0, receipt))) {
       if (this.#pipeline.landed(flight, after)) this.#retries.answered(flight.message, after);
     }
   }

@@ -66,7 +66,7 @@ export class Pace {
   }
 
   get everyMs(): number {
-    return this.#everyMs;
+    return Math.max(this.#everyMs, this.#limits.gatherMs);
   }
 
   /** Nothing has been found for long. */
