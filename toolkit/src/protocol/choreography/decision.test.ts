@@ -40,6 +40,10 @@ describe("the purchase, told in events", () => {
     assert.equal(state.kind, "committed");
     assert.deepEqual("steps" in state ? resultsOf(state.steps) : undefined, { reserve: 1, charge: 2, ship: 3 });
     assert.equal(published.length, 2);
+    // Those behind one that was heard of as well: a release that no longer hears of them goes on with what an older one has written.
+    const chain = [{ name: "reserve", after: [] }, { name: "charge", after: ["reserve"] }, { name: "ship", after: ["charge"] }];
+    const heard = after({ kind: "started", steps: chain }, { kind: "done", step: "charge" }, shipped).state;
+    assert.equal(heard.kind, "committed");
     // It says nothing of what runs beside it, and changes nothing of what is being undone.
     assert.equal(after({ kind: "started", steps: long }, { kind: "done", step: "charge", led: {} }).state.kind, "forward");
     const undone = after(started, cancelled, { kind: "undone", step: "charge" }).state;

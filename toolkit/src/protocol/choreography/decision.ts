@@ -243,9 +243,11 @@ function onStep<S extends Exclude<Choreographed, { kind: "unborn" | "never-start
 /** It could only begin because the steps that it waits for were done, heard of or not; their results have come with it. */
 function provenDone<S extends Exclude<Choreographed, { kind: "unborn" | "never-started" }>>(state: S, event: EventOf<"done">): S {
   const { step, led } = event;
-  const isOpen = (name: string): boolean => state.steps.some((other) => other.name === name && other.phase.kind === "open");
-  const unheard = led === undefined ? [] : (state.steps.find(({ name }) => name === step)?.after.filter(isOpen) ?? []);
-  const before = unheard.reduce((known, name) => provenDone(known, { kind: "done", step: name, ...(led?.[name] === undefined ? {} : { result: led[name] }), ...(led === undefined ? {} : { led }) }), state);
+  // Of all generations: one that was heard of may stand behind one that was not. Whatever a step waits for stands before it.
+  const proven = new Set(led === undefined ? [] : [step]);
+  for (const { name, after } of state.steps.toReversed()) if (proven.has(name)) for (const other of after) proven.add(other);
+  const unheard = state.steps.filter(({ name, phase }) => name !== step && proven.has(name) && phase.kind === "open");
+  const before = unheard.reduce((known, { name }) => onStep(known, { kind: "done", step: name, ...(led?.[name] === undefined ? {} : { result: led[name] }) } satisfies EventOf<"done">, settledDone), state);
   return onStep(before, event, settledDone);
 }
 
