@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import test from "node:test";
 import { fileURLToPath } from "node:url";
+import { MODE_NAMES } from "../platform/mode-processes.ts";
 import { readResults } from "../results/file.ts";
+import type { Cell } from "../results/results.ts";
 import { EXAMPLE } from "../results/results.fixture.ts";
-import { quotedLines } from "./in-readme.ts";
+import { matrixLines, quotedLines } from "./in-readme.ts";
 
 const file = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
@@ -13,6 +15,19 @@ test("a quoted table has a line for each pattern under the two faults, and as ma
   assert.ok(en.some((line) => line.startsWith("| primary-killed | saga | 3 | 0.70 s (–) |")), en.join("\n"));
   assert.equal(en.length, 2 + EXAMPLE.cells.filter(({ fault }) => fault === "primary-killed" || fault === "coordinator-killed").length);
   assert.equal(new Set([...en, ...zh].map((line) => line.split("|").length)).size, 1);
+});
+
+test("a matrix has a line for each fault and a column for each mode, and says where something was wrong, and where not all was judged", () => {
+  const lines = matrixLines(EXAMPLE, "en");
+  assert.equal(lines.length, 2 + new Set(EXAMPLE.cells.map(({ fault }) => fault)).size);
+  assert.deepEqual(new Set([...lines, ...matrixLines(EXAMPLE, "zh")].map((line) => line.split("|").length)), new Set([2 + 1 + MODE_NAMES.length]));
+  const [cell] = EXAMPLE.cells;
+  assert.ok(cell);
+  const of = (change: Partial<Cell>): string | undefined => matrixLines({ ...EXAMPLE, cells: [{ ...cell, mode: "saga", fault: "reset", ...change }] }, "en")[2];
+  const clean = { rpo: { operations: 0, units: 0, money: 0, oldestMs: null }, oversold: 0, duplicated: 0, phantom: 0, torn: 0, stuck: 0, unresolved: 0, verdict: "valid" } as const;
+  assert.match(of(clean) ?? "", /^\| reset \|.*\| [^|*]+ \(\d+\) \|/);
+  assert.match(of({ ...clean, torn: 2, oversold: 1, verdict: "invalid" }) ?? "", /\(\d+\), \*\*3 lost or wrong\*\* \|/);
+  assert.match(of({ ...clean, unresolved: null, verdict: "unknown" }) ?? "", /\(\d+\), not all judged \|/);
 });
 
 test("both READMEs quote the committed result as it is", () => {

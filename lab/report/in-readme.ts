@@ -1,9 +1,11 @@
 /**
- * The lines of a README that quote a result: node lab/report/in-readme.ts docs/results/lab/results.json
+ * The lines of a README that quote a result: node lab/report/in-readme.ts docs/results/lab/results.json; with --matrix, a line for each fault.
  * A test compares them with what stands there, so that no figure is copied by hand.
  */
+import { parseArgs } from "node:util";
+import { MODE_NAMES } from "../platform/mode-processes.ts";
 import { readResults } from "../results/file.ts";
-import type { Cell, Results } from "../results/results.ts";
+import { HARMS, type Cell, type Results } from "../results/results.ts";
 import { count, duration, NOT_KNOWN } from "./figures.ts";
 
 export type Language = "en" | "zh";
@@ -37,13 +39,35 @@ function rowOf(cell: Cell): readonly string[] {
   ];
 }
 
+const MATRIX_HEADS: Readonly<Record<Language, { readonly fault: string; readonly harm: (count: number) => string; readonly unknown: string }>> = {
+  en: { fault: "fault", harm: (harm) => `**${count(harm)} lost or wrong**`, unknown: "not all judged" },
+  zh: { fault: "故障", harm: (harm) => `**${count(harm)} 处丢失或错误**`, unknown: "未能全部判定" },
+};
+
+/** Of each fault and pattern: the median of recovery, how often it was run, and what was lost or wrong, where anything was. */
+export function matrixLines({ cells }: Results, language: Language): readonly string[] {
+  const words = MATRIX_HEADS[language];
+  const faults = [...new Set(cells.map(({ fault }) => fault))];
+  const entry = (cell: Cell | undefined): string => {
+    if (cell === undefined) return NOT_KNOWN;
+    const harms = [cell.rpo.operations, cell.oversold, ...HARMS.map((harm) => cell[harm])];
+    const harm = harms.reduce<number>((sum, each) => sum + (each ?? 0), 0);
+    const notes = [...(harm > 0 ? [words.harm(harm)] : []), ...(cell.verdict === "unknown" ? [words.unknown] : [])];
+    return [`${duration(cell.rtoMs.headline.median)} (${count(cell.runs)})`, ...notes].join(", ");
+  };
+  const rows = faults.map((fault) => [fault, ...MODE_NAMES.map((mode) => entry(cells.find((cell) => cell.fault === fault && cell.mode === mode)))]);
+  const heads = [words.fault, ...MODE_NAMES];
+  return [heads, heads.map(() => "---"), ...rows].map((row) => `| ${row.join(" | ")} |`);
+}
+
 if (import.meta.main) {
-  const [path] = process.argv.slice(2);
+  const { values, positionals } = parseArgs({ allowPositionals: true, options: { matrix: { type: "boolean", default: false } } });
+  const [path] = positionals;
   if (path === undefined) {
-    console.error("usage: node lab/report/in-readme.ts RESULTS.json");
+    console.error("usage: node lab/report/in-readme.ts [--matrix] RESULTS.json");
     process.exitCode = 2;
   } else {
     const results = readResults(path);
-    for (const language of ["en", "zh"] as const) console.log(`${quotedLines(results, language).join("\n")}\n`);
+    for (const language of ["en", "zh"] as const) console.log(`${(values.matrix ? matrixLines : quotedLines)(results, language).join("\n")}\n`);
   }
 }
