@@ -45,6 +45,7 @@ const tooOften = refused(429, { kind: "limited", code: "too-often", message: "to
 const closed = refused(403, { kind: "closed", code: "closed", message: "the sale is not open", where: "sale", hint: "see opensAt and closesAt of the sale" });
 const conflict = refused(409, { kind: "conflict", code: "other-quantity", message: "this request id was used with another quantity", where: "body/requestId", hint: "use a new request id for a new purchase" });
 const burnt = refused(409, { kind: "conflict", code: "never-placed", message: "this request id was given up: nothing has happened under it, and nothing will", where: "body/requestId", hint: "ask again with a new request id" });
+export const otherTerms = refused(409, { kind: "conflict", code: "other-terms", message: "this sale is open with other units or terms", where: "body", hint: "open another sku, or ask with the terms that it has" });
 const overloadedText = refused(503, { kind: "overloaded", code: "overloaded", message: "too busy; nothing has happened", where: "gateway", hint: "ask again after as long as Retry-After says" });
 const RETRY_UNKNOWN_MS = 1_000;
 

@@ -255,6 +255,13 @@ describe("the sale", () => {
     assert.equal((await gateway.buy({ sku: "rug" })).status, 202);
   });
 
+  it("is not opened again with other units, and says so: to ask once more would not help", async () => {
+    const ask = (units: number) => gateway.ask("/sales", posting({ ...LAMP, sku: "mat", units }, { authorization: `Bearer ${ADMIN_TOKEN}` }));
+    assert.equal((await ask(7)).status, 200);
+    const { status, body } = await ask(8);
+    assert.deepEqual([status, body["kind"], body["code"]], [409, "conflict", "other-terms"]);
+  });
+
   it("leaves a quarter of an hour to pay, where it does not say otherwise", async () => {
     const { paymentWindowMs: _, ...sale } = { ...LAMP, sku: "hat" };
     assert.equal((await gateway.ask("/sales", posting(sale, { authorization: `Bearer ${ADMIN_TOKEN}` }))).status, 200);

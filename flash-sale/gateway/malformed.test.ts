@@ -82,6 +82,7 @@ const table: readonly (readonly [what: string, path: string, init: RequestInit, 
   ["a sale with the token, but no Bearer", "/sales", posting(sale, { authorization: ADMIN_TOKEN }), 401, "not-allowed", "header/authorization"],
   ["a sale of nothing", "/sales", posting({ ...sale, units: 0 }, admin), 400, "invalid-field", "body/units"],
   ["a sale that ends before it begins", "/sales", posting({ ...sale, opensAt: 2, closesAt: 2 }, admin), 400, "invalid-field", "body/closesAt"],
+  ["a sale of which ten units cost more than a column holds", "/sales", posting({ ...sale, cents: 214_748_365 }, admin), 400, "invalid-field", "body/cents"],
   ["a sale with one more field", "/sales", posting({ ...sale, secret: 1 }, admin), 400, "unknown-field", "body"],
   ["a sale with a price in quotes", "/sales", posting({ ...sale, cents: "1" }, admin), 400, "invalid-field", "body/cents"],
 ];

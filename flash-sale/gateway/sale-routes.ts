@@ -3,8 +3,8 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { OrdersDoor, Sale, StockDoor } from "../contracts.ts";
 import type { Gate } from "../gates/gate.ts";
-import type { Asking } from "../service/ask.ts";
-import { answered, invalid, noSale, notAllowed, overloaded, send, unknownOutcome, type Answer } from "./answers.ts";
+import { NotTaken, type Asking } from "../service/ask.ts";
+import { answered, invalid, otherTerms, noSale, notAllowed, overloaded, send, unknownOutcome, type Answer } from "./answers.ts";
 import type { Sales } from "./desk/sales.ts";
 import type { Reading } from "./reading.ts";
 import { saleSchema, SKU } from "./schemas.ts";
@@ -52,8 +52,13 @@ async function show({ sales, gate }: SaleRoutes, sku: string): Promise<Answer> {
 /** The units first: a sale that is open has something to sell. Both may be asked for again. */
 async function openSale({ sales, orders, stock }: SaleRoutes, sale: Sale): Promise<Answer> {
   if (sale.closesAt <= sale.opensAt) return windowless;
-  await stock.ask("/stock/open-item", { sku: sale.sku, units: sale.units });
-  await orders.ask("/orders/open-sale", sale);
+  try {
+    await stock.ask("/stock/open-item", { sku: sale.sku, units: sale.units });
+    await orders.ask("/orders/open-sale", sale);
+  } catch (error) {
+    if (error instanceof NotTaken && error.status === 409) return otherTerms;
+    throw error;
+  }
   sales.opened(sale.sku);
   return answered({ kind: "open", sku: sale.sku });
 }

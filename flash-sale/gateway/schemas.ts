@@ -6,7 +6,8 @@ export const SKU = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 export const ORDER_ID = /^[0-9a-f]{32}$/;
 const DAY_MS = 86_400_000;
 const UNITS_MAX = 10_000_000;
-const CENTS_MAX = 1_000_000_000;
+/** Ten units of it are what an `integer` column holds. */
+const CENTS_MAX = 214_748_364;
 /** Of a `bigint` column, and of a number that JavaScript keeps exactly. */
 const AT_MAX = Number.MAX_SAFE_INTEGER;
 

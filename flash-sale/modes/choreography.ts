@@ -9,7 +9,7 @@
  * Events come in any order, so each step stands behind tripact's barrier, and what is done beside a step is guarded by its own row.
  */
 import { Refused } from "tripact";
-import { postgresBarrier, type OpenTransaction, type SqlExecutor } from "tripact/barrier";
+import { type OpenTransaction, type SqlExecutor } from "tripact/barrier";
 import { choreography as define, json, type UndoReason } from "tripact/choreography";
 import type { Envelope } from "tripact/events";
 import type { Bill, Order } from "../contracts.ts";
@@ -17,9 +17,9 @@ import { because, close, paid, type Because } from "../orders/ledger.ts";
 import { bill, callOff, stateOf } from "../payment/ledger.ts";
 import { release, reserve, sell } from "../stock/ledger.ts";
 import { billIn, forOrders, forPayment, forStock, notUnderstood, objectIn, objectOf, TO_ORDERS, TO_PAYMENT, TO_STOCK } from "./messages/conversation.ts";
-import { eachOverdue } from "./messages/overdue.ts";
+import { eachOverdue, newTurn, type Turn } from "./messages/overdue.ts";
 import { callOffParked, LIFE_MS, lockQuestion, makeParkingTable, park, pruneParked, takeParked } from "./messages/parked.ts";
-import { pruneInbox, pruning, type Prune } from "./messages/pruning.ts";
+import { pruneBarrier, pruneInbox, pruning, type Prune } from "./messages/pruning.ts";
 import { receiving } from "./messages/receiving.ts";
 import { beginRefundWith, giveMoneyBack, hearOfRefund, takeUnitsBack } from "./messages/refund.ts";
 import { hearing } from "./messages/subscriptions.ts";
@@ -69,10 +69,10 @@ export async function ordersHear(db: SqlExecutor, event: Envelope): Promise<void
   await hearOfRefund(db, event.key, kind);
 }
 
-async function sweep({ open, onError }: OrdersSide): Promise<void> {
+async function sweep({ open, onError }: OrdersSide, turn: Turn): Promise<void> {
   const { failed } = await open((db) => initiator.sweep(db));
   for (const { gid, error } of failed) onError(new Error(`the deadline of ${gid}`, { cause: error }));
-  await eachOverdue(open, (orderId) => open((db) => expire(db, orderId)));
+  await eachOverdue(open, turn, (orderId) => open((db) => expire(db, orderId)));
 }
 
 /** Orders that are being undone are still `placed`, and overdue: a look is enough for them, also while the stock is down and they are many. */
@@ -153,8 +153,6 @@ function askedIn(event: Envelope): Bill {
   return billIn(event, input);
 }
 
-const barrier = postgresBarrier();
-const pruneBarrier: Prune = (db, limit) => barrier.prune(db, { limit });
 const pruneSagas: Prune = (db, limit) => initiator.prune(db, { limit });
 
 export const choreography: Mode = {
@@ -162,12 +160,13 @@ export const choreography: Mode = {
 
   async orders(side) {
     const { open } = side;
+    const turn = newTurn();
     return {
       at: receiving(side, "orders", ordersHear),
       beginIn: async (db, { orderId, sku, quantity, chunk, buyer, cents }) => void (await initiator.start(db, orderId, { sku, quantity, chunk, buyer, cents })),
       cancel: (orderId) => open(async (db) => void (await initiator.cancel(db, orderId, BUYER))),
       refund: beginRefundWith(open),
-      sweep: () => sweep(side),
+      sweep: () => sweep(side, turn),
       stop: pruning(open, [pruneInbox, pruneSagas], side),
     };
   },

@@ -103,6 +103,29 @@ export function modeConformance(mode: Mode): void {
       await undone(sku, "back");
     });
 
+    test("is refunded in the very moment in which it is paid, and nothing of it stays open", async () => {
+      const sku = await sale("paid-at-once");
+      const ids = Array.from({ length: 8 }, (_, index) => `paid-at-once-${index}`);
+      await Promise.all(ids.map(async (orderId) => {
+        await shop.place(sku, orderId);
+        await shop.answer(orderId, yes);
+        await until(`${orderId} is paid`, async () => (await shop.stateOf(orderId)) === "paid");
+        await shop.orders.ask("/orders/cancel", { orderId });
+      }));
+      for (const orderId of ids) await shop.until(orderId, "refunded");
+      for (const orderId of ids) await until(`the money of ${orderId} is on its way back`, async () => (await shop.payment(orderId)) === "refund-due");
+      const last = ids.at(-1) ?? "";
+      await undone(sku, last);
+      if (mode.name === "saga" || mode.name === "tcc") {
+        const { pool } = { pool: shop.pools.orders };
+        const open = "select gid, status from tripact.transaction where ended_at is null and gid like '%paid-at-once-%'";
+        await until("every transaction of it has ended", async () => (await pool.query(open)).rows.length === 0);
+        // Money first, and that is the pivot: no attempt that is spent can turn it back.
+        const { rows } = await pool.query<{ story: string }>("select coalesce(t.opening, '') || string_agg(e.entry, '' order by e.seq) as story from tripact.transaction t join tripact.entry e using (gid) where gid = $1 group by t.opening", [`refund-${last}`]);
+        assert.match(rows[0]?.story ?? "", /"kind":"pivot"[^]*"repay"|"repay"[^]*"kind":"pivot"/);
+      }
+    });
+
     test("hears the provider as often as he likes to say it", async () => {
       const sku = await sale("echo");
       await shop.place(sku, "echo-1");

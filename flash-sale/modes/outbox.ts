@@ -24,7 +24,7 @@ import { because, close, paid, type Because } from "../orders/ledger.ts";
 import { bill, callOff } from "../payment/ledger.ts";
 import { release, reserve, sell } from "../stock/ledger.ts";
 import { forOrders, forPayment, forStock, tellOrders, tellPayment, tellStock, TO_ORDERS, TO_PAYMENT, TO_STOCK } from "./messages/conversation.ts";
-import { eachOverdue } from "./messages/overdue.ts";
+import { eachOverdue, newTurn } from "./messages/overdue.ts";
 import { pruneInbox, pruning } from "./messages/pruning.ts";
 import { receiving } from "./messages/receiving.ts";
 import { beginRefundWith, giveMoneyBack, hearOfRefund, takeUnitsBack } from "./messages/refund.ts";
@@ -36,12 +36,13 @@ export const outbox: Mode = {
 
   async orders(side) {
     const { open } = side;
+    const turn = newTurn();
     return {
       at: receiving(side, "orders", ordersHear),
       beginIn: (db, { orderId, sku, quantity, chunk }) => tellStock(db, orderId, { kind: "order.placed", reservation: { sku, quantity, chunk } }),
       cancel: (orderId) => open((db) => giveUp(db, orderId, "cancelled")),
       refund: beginRefundWith(open),
-      sweep: () => eachOverdue(open, (orderId) => open((db) => giveUp(db, orderId, "expired"))),
+      sweep: () => eachOverdue(open, turn, (orderId) => open((db) => giveUp(db, orderId, "expired"))),
       stop: pruning(open, [pruneInbox], side),
     };
   },

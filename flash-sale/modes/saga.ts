@@ -12,6 +12,7 @@ import { behind, behindInOne, participantsAt } from "./coordinated/behind.ts";
 import { runCoordinator, type OfOrder } from "./coordinated/host.ts";
 import { tellOrders } from "./coordinated/tell-orders.ts";
 import { closingRefused, untilAnswered } from "./coordinated/waiting.ts";
+import { pruneBarrier, pruning } from "./messages/pruning.ts";
 import type { Mode, ServiceSide } from "./mode.ts";
 
 export const saga: Mode = {
@@ -53,6 +54,7 @@ export const saga: Mode = {
           "/saga/restock": { action: behind<OfOrder>(open, (db, { orderId }) => restock(db, orderId)) },
         }),
       },
+      stop: pruning(open, [pruneBarrier], side),
     };
   },
 
@@ -72,7 +74,7 @@ export const saga: Mode = {
           "/saga/repay": { action: callItOff },
         }),
       },
-      ...tellOrders(side),
+      ...tellOrders(side, pruning(open, [pruneBarrier], side)),
     };
   },
 };

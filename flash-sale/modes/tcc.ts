@@ -6,12 +6,13 @@ import { participant, Refused, saga as define } from "tripact";
 import { httpParticipant } from "tripact/http";
 import type { Bill, Order, Reservation } from "../contracts.ts";
 import { close, paid } from "../orders/ledger.ts";
-import { bill, billing, callOff, capture, capturing } from "../payment/ledger.ts";
+import { bill, billing, callOff, capture, capturing, payBack } from "../payment/ledger.ts";
 import { release, reserve, reserving, restock, sell, selling } from "../stock/ledger.ts";
 import { behind, behindInOne, participantsAt } from "./coordinated/behind.ts";
 import { runCoordinator, type OfOrder } from "./coordinated/host.ts";
 import { tellOrders } from "./coordinated/tell-orders.ts";
 import { closingRefused, untilAnswered } from "./coordinated/waiting.ts";
+import { pruneBarrier, pruning } from "./messages/pruning.ts";
 import type { Mode, OrdersSide } from "./mode.ts";
 
 export const tcc: Mode = {
@@ -53,6 +54,7 @@ export const tcc: Mode = {
           "/tcc/restock": { action: behind<OfOrder>(open, (db, { orderId }) => restock(db, orderId)) },
         }),
       },
+      stop: pruning(open, [pruneBarrier], side),
     };
   },
 
@@ -72,10 +74,10 @@ export const tcc: Mode = {
             confirm: behindInOne<OfOrder>(side, ({ orderId }) => capturing(orderId), (db, { orderId }) => capture(db, orderId)),
             cancel: callItOff,
           },
-          "/tcc/repay": { action: callItOff },
+          "/tcc/repay": { action: behind<OfOrder>(open, (db, { orderId }) => payBack(db, orderId)) },
         }),
       },
-      ...tellOrders(side),
+      ...tellOrders(side, pruning(open, [pruneBarrier], side)),
     };
   },
 };

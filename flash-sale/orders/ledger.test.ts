@@ -5,7 +5,8 @@ import { freshDatabase } from "@tripact/testbed";
 import pg from "pg";
 import type { Placement, Sale } from "../contracts.ts";
 import { makeTables } from "../service/database.ts";
-import { acceptedAfter, because, beginRefund, close, countsOf, endChunk, insertOrder, openCount, openSale, overdue, paid, refunded, settle, statesOf, timelineOf } from "./ledger.ts";
+import { acceptedAfter, because, beginRefund, close, countsOf, endChunk, insertOrder, openCount, openSale, overdue, overdueAfter, paid, refunded, settle, statesOf, timelineOf, type Overdue } from "./ledger.ts";
+import { eachOverdue, newTurn } from "../modes/messages/overdue.ts";
 
 const database = await freshDatabase("orders_ledger");
 const pool = new pg.Pool({ connectionString: database.url, max: 12 });
@@ -83,6 +84,29 @@ test("an order ends once: what comes second changes nothing", async () => {
   assert.equal(await allowance(sku), 1);
   assert.deepEqual((await open((db) => timelineOf(db, "ends-paid"))).map(({ what }) => what), ["placed", "paid"]);
   assert.deepEqual(await open((db) => countsOf(db, sku)), { placed: 0, paid: 1, unitsSold: 1 });
+});
+
+test("overdue orders come in turn: those that are passed by do not keep the others from theirs", async () => {
+  const sku = await sale({ limitPerBuyer: 10, paymentWindowMs: 1 });
+  const ids = ["turn-a", "turn-b", "turn-c"];
+  for (const id of ids) await place(placement(sku, id));
+  await open((db) => db.execute("update orders set expires_at = now() - interval '1 hour' where order_id like 'turn-%'", []));
+  const seen: string[] = [];
+  let last: Overdue | undefined;
+  for (let round = 0; round < 3; round += 1) {
+    [last] = await open((db) => overdueAfter(db, last, 1));
+    seen.push(last?.orderId ?? "none");
+  }
+  assert.deepEqual(seen, ids);
+  const turn = newTurn();
+  const rounds: string[][] = [];
+  for (let round = 0; round < 2; round += 1) {
+    const asked: string[] = [];
+    await eachOverdue(open, turn, async (orderId) => void asked.push(orderId));
+    rounds.push(asked.filter((id) => ids.includes(id)).toSorted());
+  }
+  assert.deepEqual(rounds, [ids, ids]);
+  for (const id of ids) await open((db) => close(db, id));
 });
 
 test("closing says why: its time was up, or its way has failed", async () => {

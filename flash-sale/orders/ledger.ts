@@ -128,6 +128,22 @@ export async function overdue(db: SqlExecutor, limit: number, beyondMs = 0): Pro
   return rows.map((row) => String(row["order_id"]));
 }
 
+export interface Overdue {
+  readonly orderId: string;
+  /** As the database writes it: it keeps more digits than a `Date`. */
+  readonly expiresAt: string;
+}
+
+/** Orders whose payment window has passed, the oldest first, from behind this one on. */
+export async function overdueAfter(db: SqlExecutor, after: Overdue | undefined, limit: number): Promise<readonly Overdue[]> {
+  const { rows } = await db.execute(
+    `select order_id, expires_at::text from orders
+      where state = 'placed' and expires_at < clock_timestamp() and (expires_at, order_id) > ($1::timestamptz, $2) order by expires_at, order_id limit $3`,
+    [after?.expiresAt ?? "-infinity", after?.orderId ?? "", limit],
+  );
+  return rows.map((row) => ({ orderId: String(row["order_id"]), expiresAt: String(row["expires_at"]) }));
+}
+
 /** Orders that are on their way for longer than `olderThanMs`, some at a time: those after this id, and from the beginning again after the last. */
 export async function lingering(db: SqlExecutor, after: string, olderThanMs: number, limit: number): Promise<readonly string[]> {
   const { rows } = await db.execute(
@@ -225,7 +241,7 @@ export async function acceptedAfter(db: SqlExecutor, sku: string, after: number)
 
 /**
  * From now on nobody places an order with this chunk. A placement that began before may still commit: the stock waits longer than a
- * placement can take before it counts on the answer, and an order that comes even later takes its units from the free pool.
+ * placement usually takes before it counts on the answer, and an order that comes even later takes its units from the free pool.
  */
 export async function endChunk(db: SqlExecutor, chunk: string): Promise<readonly Pick<Order, "orderId" | "quantity">[]> {
   await db.execute(`insert into ended_chunk (chunk) values ($1) on conflict do nothing`, [chunk]);

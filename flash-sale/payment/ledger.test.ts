@@ -5,7 +5,7 @@ import { freshDatabase, type FreshDatabase } from "@tripact/testbed";
 import type { SqlExecutor } from "tripact/barrier";
 import type { PaymentSettled } from "../contracts.ts";
 import { makeTables, openPool } from "../service/database.ts";
-import { bill, callOff, capture, PaymentStateError, record, stateOf } from "./ledger.ts";
+import { bill, callOff, capture, payBack, PaymentStateError, record, stateOf } from "./ledger.ts";
 
 const CENTS = 1_250;
 let database: FreshDatabase;
@@ -128,6 +128,17 @@ test("a charge that is set aside after the call off is freed, even when the prov
   await pool.query("update payment set errand = null where order_id = 'aside'");
   assert.equal(await record(db, "aside", "authorised"), undefined);
   assert.deepEqual(await row("aside"), { state: "voided", errand: "void" });
+});
+
+test("what is to be paid back is captured first: before that it waits", async () => {
+  await bill(db, "back", { buyer: "back", cents: CENTS }, "later");
+  await assert.rejects(payBack(db, "back"), { code: "payment-state", state: "requested" });
+  await record(db, "back", "authorised");
+  await assert.rejects(payBack(db, "back"), { code: "payment-state", state: "authorised" });
+  await capture(db, "back");
+  await payBack(db, "back");
+  await payBack(db, "back");
+  assert.equal(await stateOf(db, "back"), "refund-due");
 });
 
 test("only what is set aside can be captured", async () => {

@@ -86,6 +86,17 @@ export async function callOff(db: SqlExecutor, orderId: string): Promise<void> {
 }
 
 /**
+ * A purchase that was paid is given back. Its money may still be set aside, because its confirm is on the way: called off before that it
+ * could never be taken as was decided, so this throws, and comes again.
+ */
+export async function payBack(db: SqlExecutor, orderId: string): Promise<void> {
+  const { rows } = await db.execute("select state from payment where order_id = $1 for update", [orderId]);
+  const state = rows[0]?.["state"] as PaymentState | undefined;
+  if (state === "requested" || state === "authorised") throw new PaymentStateError(orderId, "be paid back yet", state);
+  await callOff(db, orderId);
+}
+
+/**
  * What the provider said, by callback or in an answer. Returns what whoever waits for this payment is to hear; undefined where there is no
  * news for him: repeats, nonsense, and everything after a call off, when nobody waits any more.
  */

@@ -3,7 +3,7 @@ import type { OrdersDoor } from "../../contracts.ts";
 import type { Asking } from "../../service/ask.ts";
 import type { Accepted } from "./accepted.ts";
 
-/** A page that is not full is the last one, for now. */
+/** A page that is not full is the last one, for now: its last rows come again with the next look, so there is never an empty one. */
 const PAGE_ROWS = 5_000;
 const PAGES_AT_ONCE = 20;
 const PAGES_MAX = 400;
@@ -32,32 +32,31 @@ export class AcceptedReader {
   /** Reads all there is. */
   async load(now: number): Promise<void> {
     this.#lookedTwiceAt = now;
-    this.#after = await this.#read(0, now, { pagesMax: PAGES_MAX, isLast: (rows) => rows === 0 });
+    this.#after = await this.#read(0, now, PAGES_MAX);
     // Whatever was open in this moment got its number not long ago; as far back as one look can read is far enough.
     this.#marks = [{ at: now, after: Math.max(0, this.#after - PAGE_ROWS * PAGES_AT_ONCE) }];
   }
 
   /** Reads what is new. */
   async refresh(now: number): Promise<void> {
-    const isLast = (rows: number): boolean => rows < PAGE_ROWS;
     if (now - (this.#lookedTwiceAt ?? now) >= SECOND_LOOK_EVERY_MS) {
       const from = this.#marks.findLast(({ at }) => now - at >= SECOND_LOOK_BACK_MS) ?? this.#marks[0];
-      const after = await this.#read(from?.after ?? 0, now, { pagesMax: PAGES_AT_ONCE, isLast });
+      const after = await this.#read(from?.after ?? 0, now, PAGES_AT_ONCE);
       this.#marks = [...this.#marks.filter(({ at }) => from === undefined || at >= from.at), { at: now, after: this.#after }];
       this.#after = Math.max(this.#after, after);
       this.#lookedTwiceAt = now;
       return;
     }
-    this.#after = await this.#read(this.#after, now, { pagesMax: PAGES_AT_ONCE, isLast });
+    this.#after = await this.#read(this.#after, now, PAGES_AT_ONCE);
   }
 
-  async #read(start: number, now: number, { pagesMax, isLast }: { readonly pagesMax: number; readonly isLast: (rows: number) => boolean }): Promise<number> {
+  async #read(start: number, now: number, pagesMax: number): Promise<number> {
     let after = start;
     for (let page = 0; page < pagesMax; page += 1) {
       const answer = await this.#orders.ask("/orders/accepted", { sku: this.#sku, after });
       for (const order of answer.orders) this.#accepted.remember(order, now);
       after = Math.max(after, answer.after);
-      if (isLast(answer.orders.length)) break;
+      if (answer.orders.length < PAGE_ROWS) break;
     }
     return after;
   }

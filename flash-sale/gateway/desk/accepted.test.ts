@@ -19,17 +19,27 @@ it("beyond its bound the first orders are forgotten, and their buyers with them"
   assert.equal(accepted.isLimited("b", 1, 3, 0), false);
 });
 
-/** Rows as a worker gives them: by number, and only those that are committed. */
-function ordersWith(rows: Map<number, ReturnType<typeof order>>): Asking<OrdersDoor> & { questions: number[] } {
+/** Rows as a worker gives them: by number, only those that are committed, and the last ones once more with the next page. */
+function ordersWith(rows: Map<number, ReturnType<typeof order>>, again = 0): Asking<OrdersDoor> & { questions: number[] } {
   const questions: number[] = [];
   const answer = (after: number): unknown => {
     questions.push(after);
     const found = [...rows].filter(([seq]) => seq > after).toSorted(([a], [b]) => a - b).slice(0, 5_000);
-    return { orders: found.map(([, row]) => row), after: found.at(-1)?.[0] ?? after };
+    return { orders: found.map(([, row]) => row), after: found.at(-1 - again)?.[0] ?? after };
   };
   const ask: Asking<OrdersDoor>["ask"] = async (_path, question) => answer((question as { after: number }).after) as never;
   return { ask, questions, close: async () => undefined };
 }
+
+it("reads what is there once, though the last rows come again with each page", async () => {
+  for (const [count, questions] of [[3, 1], [1_000, 1], [4_999, 1], [5_000, 2], [12_000, 3]] as const) {
+    const rows = new Map(Array.from({ length: count }, (_, index) => [index + 1, order(`o${index + 1}`)]));
+    const accepted = new Accepted(100_000);
+    const orders = ordersWith(rows, 1_000);
+    await new AcceptedReader(orders, "lamp", accepted).load(0);
+    assert.deepEqual([accepted.size, orders.questions.length], [count, questions]);
+  }
+});
 
 it("a row that commits after a later one was read is found by the second look", async () => {
   const rows = new Map([1, 2, 4].map((seq) => [seq, order(`o${seq}`)]));

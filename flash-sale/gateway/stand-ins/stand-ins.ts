@@ -108,6 +108,7 @@ export interface StockStandIn extends StandIn {
 
 export async function stockStandIn(): Promise<StockStandIn> {
   const free = new Map<string, number>();
+  const initial = new Map<string, number>();
   const asked: string[] = [];
   const chunks = new Map<string, number>();
   const renewed: string[][] = [];
@@ -118,6 +119,8 @@ export async function stockStandIn(): Promise<StockStandIn> {
   const answers: Answers<StockDoor> = {
     "/stock/open-item": question(asked, "/stock/open-item", async ({ sku, units }) => {
       if (!free.has(sku)) free.set(sku, units);
+      if ((initial.get(sku) ?? units) !== units) throw Object.assign(new Error(`${sku} is open with other units`), { statusCode: 409 });
+      initial.set(sku, units);
       return { kind: "open" };
     }),
     "/stock/levels": question(asked, "/stock/levels", async ({ sku }) => {

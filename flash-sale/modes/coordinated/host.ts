@@ -35,8 +35,9 @@ const LINGERING_MS = 5_000;
 
 export async function runCoordinator(side: OrdersSide, { purchase, waiting, participants, restock, repay }: Coordinated): Promise<OrdersPart> {
   const refund = saga("refund", async (tx, { orderId }: OfOrder) => {
+    // The pivot first: whoever was promised his money back gets it, however long the payment or the stock is away. Nothing of it is ever undone.
+    await tx.pivot("repay", repay, { orderId });
     await tx.step("restock", restock, { orderId });
-    await tx.step("repay", repay, { orderId });
     await tx.sql("refunded", (db) => refunded(db, orderId), { undo: "nothing" });
     return null;
   });

@@ -3,10 +3,14 @@ import type { OrdersDoor, PaymentSettled } from "../../contracts.ts";
 import { askingAny } from "../../service/ask.ts";
 import type { ServiceSide } from "../mode.ts";
 
-export function tellOrders({ addresses, secret }: ServiceSide): { settled(settled: PaymentSettled): Promise<void>; stop(): Promise<void> } {
+/** @param alsoStops what else of this service's part ends with it */
+export function tellOrders({ addresses, secret }: ServiceSide, alsoStops: () => Promise<void> = async () => undefined): { settled(settled: PaymentSettled): Promise<void>; stop(): Promise<void> } {
   const orders = askingAny<OrdersDoor>(addresses.orders, secret);
   return {
     settled: async (settled) => void (await orders.ask("/orders/payment-settled", settled)),
-    stop: () => orders.close(),
+    stop: async () => {
+      await alsoStops();
+      await orders.close();
+    },
   };
 }

@@ -1,18 +1,29 @@
 /** Orders whose payment window has passed, where no coordinator has a timer for each. */
 import type { OpenTransaction } from "tripact/barrier";
-import { overdue } from "../../orders/ledger.ts";
+import { overdueAfter, type Overdue } from "../../orders/ledger.ts";
 
 /** A round's share; both workers sweep, every half second. */
 const AT_ONCE = 200;
 const SIDE_BY_SIDE = 8;
 
+/** Where a worker's rounds have come to. Those that cannot end now are passed by, and do not keep the others from their turn. */
+export interface Turn {
+  after: Overdue | undefined;
+}
+
+export function newTurn(): Turn {
+  return { after: undefined };
+}
+
 /**
- * Calls `expire` for orders that are overdue, the oldest first, each in a transaction of its own: two workers that meet at many rows in one
+ * Calls `expire` for orders that are overdue, the oldest first and then on from where the last round ended, each in a transaction of its own: two workers that meet at many rows in one
  * transaction each would wait for each other. The other worker may come first, so `expire` is guarded. Throws the first failure after it
  * has gone on with the rest.
  */
-export async function eachOverdue(open: OpenTransaction, expire: (orderId: string) => Promise<void>): Promise<void> {
-  const orderIds = [...(await open((db) => overdue(db, AT_ONCE)))];
+export async function eachOverdue(open: OpenTransaction, turn: Turn, expire: (orderId: string) => Promise<void>): Promise<void> {
+  const found = await open((db) => overdueAfter(db, turn.after, AT_ONCE));
+  turn.after = found.length < AT_ONCE ? undefined : found.at(-1);
+  const orderIds = found.map(({ orderId }) => orderId);
   const failures: unknown[] = [];
   const work = async (): Promise<void> => {
     for (let orderId = orderIds.shift(); orderId !== undefined; orderId = orderIds.shift()) {

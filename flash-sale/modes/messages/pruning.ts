@@ -1,5 +1,5 @@
 /** Rows that only remember are let go of, now and then: inbox, barrier and the like grow with every purchase. */
-import { postgresInbox, type OpenTransaction, type SqlExecutor } from "tripact/barrier";
+import { postgresBarrier, postgresInbox, type OpenTransaction, type SqlExecutor } from "tripact/barrier";
 
 /** Deletes up to `limit` rows and returns how many went. */
 export type Prune = (db: SqlExecutor, limit: number) => Promise<number>;
@@ -10,7 +10,9 @@ const LIMIT = 1_000;
 const PAGES_MAX = 100;
 
 const inbox = postgresInbox();
+const barrier = postgresBarrier();
 export const pruneInbox: Prune = (db, limit) => inbox.prune(db, { limit });
+export const pruneBarrier: Prune = (db, limit) => barrier.prune(db, { limit });
 
 /** Each page in a transaction of its own. A round that fails is told, and comes again. Returns how it is stopped: that waits for the page under way. */
 export function pruning(
