@@ -117,6 +117,7 @@ export interface ItemRow {
 export interface ChunkRow {
   readonly id: string;
   readonly sku: string;
+  /** Where it was leased by an earlier process of that name, the name says so. */
   readonly gateway: string;
   readonly leased: number;
   readonly reserved: number;
@@ -141,6 +142,7 @@ export interface MovementRow {
   readonly source: StockAccount;
   readonly target: StockAccount;
   readonly units: number;
+  readonly atMs: number;
 }
 
 export interface PaymentRow {
@@ -195,6 +197,7 @@ export interface TransactionRow {
   /** The number of its last entry. */
   readonly seq: number;
   readonly pruned: boolean;
+  readonly endedAtMs: number | null;
 }
 
 export type Op = "action" | "compensate" | "try" | "confirm" | "cancel" | "wake";

@@ -13,7 +13,7 @@ const order = (orderId: string, buyer: string, state: OrderRow["state"], more: P
 const asked = (buyer: string, outcome: Operation["outcome"], more: Partial<Operation> = {}): Operation => ({
   sku: "pen", requestId: `r-${buyer}`, buyer, quantity: 1, intentMs: 1, completedMs: 5, outcome, evidence: outcome, ...more,
 });
-const moved = (reference: string, source: MovementRow["source"], target: MovementRow["target"], units = 1): Omit<MovementRow, "id"> => ({ sku: "pen", reference, source, target, units });
+const moved = (reference: string, source: MovementRow["source"], target: MovementRow["target"], units = 1): Omit<MovementRow, "id"> => ({ sku: "pen", reference, source, target, units, atMs: 1 });
 const capture = (orderId: string, buyer: string, cents = 100): readonly Omit<PostingRow, "id">[] => [
   { orderId, entry: "capture", account: `buyer:${buyer}`, cents: -cents }, { orderId, entry: "capture", account: "shop", cents },
 ];
@@ -31,7 +31,7 @@ const event = (text: string): JournalEvent => {
   return { kind: kind ?? "", branch, op: op as JournalEvent["op"], offer: offer as JournalEvent["offer"], undo: undo as JournalEvent["undo"] };
 };
 const written = (gid: string, seq: number, epoch: number, ...events: readonly string[]): EntryRow => ({ gid, seq, epoch, owner: seq === 1 ? null : `node-${epoch}`, events: events.map(event) });
-const transaction = (gid: string, status: TransactionRow["status"], epoch: number, seq: number, more: Partial<TransactionRow> = {}): TransactionRow => ({ gid, kind: "coordinated", status, epoch, seq, pruned: false, ...more });
+const transaction = (gid: string, status: TransactionRow["status"], epoch: number, seq: number, more: Partial<TransactionRow> = {}): TransactionRow => ({ gid, kind: "coordinated", status, epoch, seq, pruned: false, endedAtMs: 2, ...more });
 const barrier = (gid: string, branch: string, op: BarrierRow["op"], state: BarrierRow["state"] = "done", epoch: number | null = 1): BarrierRow => ({ database: "stock", gid, branch, phase: op === "action" || op === "try" ? 1 : 2, op, state, epoch });
 const message = (seq: number, key: string) => ({ database: "orders", seq, id: messageId(seq), topic: "to-stock", key, setAside: false });
 const delivery = (seq: number, transactionId: number) => ({ database: "stock", consumer: "stock", source: "shop/orders", id: messageId(seq), transactionId });
@@ -125,7 +125,8 @@ const WRONG: readonly (readonly [name: string, changes: readonly Change[], expec
   ["more sold than there are", [change("holds", { orderId: "f" }, { quantity: 9 }), change("orders", { orderId: "f" }, { quantity: 9 })],
     ["no-oversell oversold", "stock-conserved units-made", "stock-conserved movements-disagree", "limit-per-buyer over-limit", "limit-per-buyer allowance-disagrees"]],
   ["more paid than there are, with no units behind it", [(sound) => ({ orders: [...sound.orders, order("z", "zoe", "paid", { quantity: 8 })] }), add("operations", asked("zoe", "accepted", { orderId: "z" }))],
-    ["no-oversell oversold", "limit-per-buyer over-limit", "limit-per-buyer allowance-disagrees", "torn stock"]],
+    ["no-oversell oversold", "limit-per-buyer over-limit", "limit-per-buyer allowance-disagrees", "torn stock", "lost no-answer"]],
+  ["paid, and whoever asked is told nothing for ever", [drop("finals", ({ orderId }) => orderId === "a")], ["lost no-answer"]],
   ["sold twice for a while", [next(moved("x", "free", "held", 8), moved("x", "held", "free", 8))], ["no-oversell oversold", "no-oversell below-zero"]],
   ["units out of an empty chunk", [next(moved("y", "chunk", "free", 3), moved("y", "free", "chunk", 3))], ["no-oversell below-zero"]],
   ["more units than were put on sale", [change("sales", {}, { units: 9 })], ["stock-conserved another-amount"]],

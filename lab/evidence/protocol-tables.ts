@@ -5,6 +5,8 @@ import type { Snapshot } from "./snapshot.ts";
 type Parts = "transactions" | "entries" | "barriers" | "messages" | "deliveries";
 export type ProtocolRows = { readonly [Part in Parts]: NonNullable<Evidence[Part]> };
 
+const ENDED_AT = `(extract(epoch from ended_at) * 1000)::float8 as "endedAtMs"`;
+
 /** Of several databases. */
 export function together(all: readonly ProtocolRows[]): ProtocolRows {
   return {
@@ -28,12 +30,12 @@ export async function readProtocol(snapshot: Snapshot): Promise<ProtocolRows> {
 }
 
 async function coordinated(snapshot: Snapshot): Promise<readonly TransactionRow[]> {
-  const rows = await snapshot.read<TransactionRow>("tripact.transaction", `select gid, 'coordinated' as kind, status, epoch::float8 as epoch, seq, pruned from tripact.transaction`);
+  const rows = await snapshot.read<TransactionRow>("tripact.transaction", `select gid, 'coordinated' as kind, status, epoch::float8 as epoch, seq, pruned, ${ENDED_AT} from tripact.transaction`);
   return rows ?? [];
 }
 
 async function choreographed(snapshot: Snapshot): Promise<readonly TransactionRow[]> {
-  const rows = await snapshot.read<TransactionRow>("tripact.choreography", `select gid, 'choreographed' as kind, state as status, 0 as epoch, 0 as seq, false as pruned from tripact.choreography`);
+  const rows = await snapshot.read<TransactionRow>("tripact.choreography", `select gid, 'choreographed' as kind, state as status, 0 as epoch, 0 as seq, false as pruned, ${ENDED_AT} from tripact.choreography`);
   return rows ?? [];
 }
 

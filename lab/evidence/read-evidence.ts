@@ -18,6 +18,8 @@ export type Heard = Pick<Evidence, "operations" | "finals" | "historyIsWhole">;
 
 export interface ReadingOptions {
   readonly livingGateways: readonly string[];
+  /** When the present processes of those names began, by the wall clock: an older chunk is not theirs. Default: from the beginning. */
+  readonly gatewaysSinceMs?: number;
   /** What was asked to be put on sale; otherwise it is what the orders' database says was. */
   readonly sales?: readonly SaleTerms[];
   /** Of one table or book, beyond which the reading ends with `too-large`. Default 5,000,000. */
@@ -26,12 +28,18 @@ export interface ReadingOptions {
 
 const ROWS_MAX = 5_000_000;
 
+/** Of a platform of which nothing could be read: no judge can say anything of it. */
+export const NOTHING_READ: Evidence = {
+  sales: null, historyIsWhole: false, operations: null, finals: null, orders: null, events: null, allowances: null, items: null, chunks: null, holds: null, movements: null,
+  payments: null, postings: null, charges: null, journals: null, mailboxes: null, transactions: null, entries: null, barriers: null, messages: null, deliveries: null, livingGateways: [],
+};
+
 /**
  * One snapshot a database. The three are not of the same moment, so this is for a sale at rest (`untilQuiet`). A table that is not there
  * is `null` in the evidence.
  * @throws EvidenceError where a database or the provider could not be read.
  */
-export async function readEvidence({ databases, provider }: Platform, heard: Heard, { livingGateways, sales, rowsMax = ROWS_MAX }: ReadingOptions): Promise<Evidence> {
+export async function readEvidence({ databases, provider }: Platform, heard: Heard, { livingGateways, gatewaysSinceMs = 0, sales, rowsMax = ROWS_MAX }: ReadingOptions): Promise<Evidence> {
   if (!Number.isSafeInteger(rowsMax) || rowsMax < 1) throw new EvidenceError("invalid-input", "rowsMax", "a whole number from 1 is needed");
   const options = { rowsMax, intern: interning() };
   const journals: JournalLeftovers[] = [];
@@ -48,7 +56,7 @@ export async function readEvidence({ databases, provider }: Platform, heard: Hea
     });
   // One after the other: each holds a page, and a snapshot no longer than it is read.
   const orders = await look("orders", readOrders);
-  const stock = await look("stock", readStock);
+  const stock = await look("stock", (snapshot) => readStock(snapshot, gatewaysSinceMs));
   const payment = await look("payment", readPayment);
   const charges = await readBook(provider, options);
   return { ...heard, ...orders, ...stock, ...payment, ...together(protocol), charges, journals, mailboxes, livingGateways, ...(sales === undefined ? {} : { sales }) };

@@ -20,12 +20,13 @@ export async function readOrders(snapshot: Snapshot): Promise<Pick<Evidence, "sa
   };
 }
 
-export async function readStock(snapshot: Snapshot): Promise<Pick<Evidence, "items" | "chunks" | "holds" | "movements">> {
+/** @param gatewaysSinceMs when the gateways' present processes began */
+export async function readStock(snapshot: Snapshot, gatewaysSinceMs = 0): Promise<Pick<Evidence, "items" | "chunks" | "holds" | "movements">> {
   return {
     items: await snapshot.read<ItemRow>("item", `select sku, initial, free from item order by sku`),
-    chunks: await snapshot.read<ChunkRow>("chunk", `select id, sku, gateway, leased, reserved, returned, state from chunk order by id`),
+    chunks: await snapshot.read<ChunkRow>("chunk", `select id, sku, gateway || case when opened_at < to_timestamp(${gatewaysSinceMs}::float8 / 1000) then ', an earlier process' else '' end as gateway, leased, reserved, returned, state from chunk order by id`),
     holds: await snapshot.read<HoldRow>("hold", `select order_id as "orderId", sku, quantity, chunk, state from hold`),
-    movements: await snapshot.read<MovementRow>("movement", `select id::float8 as id, sku, reference, source, target, units from movement order by id`),
+    movements: await snapshot.read<MovementRow>("movement", `select id::float8 as id, sku, reference, source, target, units, ${ms("at")} as "atMs" from movement order by id`),
   };
 }
 

@@ -33,6 +33,8 @@ export interface Rest {
 export interface QuietOptions {
   /** Their chunks may stay open. Those of others come back, after their lease. */
   readonly livingGateways: readonly string[];
+  /** But for those that were opened before: whoever had the name then is no more. By the wall clock. Default: none. */
+  readonly gatewaysSinceMs?: number;
   readonly capMs: number;
   /** Default 100. */
   readonly pollMs?: number;
@@ -44,9 +46,9 @@ const LOOK_TIMEOUT_MS = 10_000;
 const UNREAD_CHARS_MAX = 200;
 
 /** A database that cannot be asked is asked again until the cap; it never ends the wait. @throws what `signal` was aborted with. */
-export async function untilQuiet(databases: Databases, { livingGateways, capMs, pollMs = 100, signal }: QuietOptions): Promise<Rest> {
+export async function untilQuiet(databases: Databases, { livingGateways, gatewaysSinceMs = 0, capMs, pollMs = 100, signal }: QuietOptions): Promise<Rest> {
   if (!(capMs >= 0) || !(pollMs >= 0)) throw new EvidenceError("invalid-input", "untilQuiet", "capMs and pollMs are milliseconds from 0");
-  const watches = NAMES.map((name) => new Watch(name, databases[name], livingGateways));
+  const watches = NAMES.map((name) => new Watch(name, databases[name], { livingGateways, gatewaysSinceMs }));
   const startMs = performance.now();
   let quietSinceMs: number | undefined;
   try {
@@ -79,10 +81,15 @@ function together(one: StillOpen, other: StillOpen): StillOpen {
   };
 }
 
-/** $1: gateways that live. Units that are held are somebody's order, and counted there. */
+interface Living {
+  readonly livingGateways: readonly string[];
+  readonly gatewaysSinceMs: number;
+}
+
+/** $1: gateways that live; $2: since when. Units that are held are somebody's order, and counted there. */
 const OPEN_ROWS: Readonly<Record<DatabaseName, { readonly table: string; readonly as: "orders" | "chunks" | "payments"; readonly where: string }>> = {
   orders: { table: "orders", as: "orders", where: "state in ('placed', 'refunding')" },
-  stock: { table: "chunk", as: "chunks", where: "state <> 'closed' and gateway <> all ($1::text[])" },
+  stock: { table: "chunk", as: "chunks", where: "state <> 'closed' and (gateway <> all ($1::text[]) or opened_at < to_timestamp($2::float8 / 1000))" },
   payment: { table: "payment", as: "payments", where: "errand is not null or state in ('requested', 'authorised', 'refund-due')" },
 };
 
@@ -90,19 +97,19 @@ const OPEN_ROWS: Readonly<Record<DatabaseName, { readonly table: string; readonl
 class Watch {
   readonly #name: DatabaseName;
   readonly #url: string;
-  readonly #livingGateways: readonly string[];
+  readonly #living: Living;
   #connected: Connected | undefined;
 
-  constructor(name: DatabaseName, url: string, livingGateways: readonly string[]) {
+  constructor(name: DatabaseName, url: string, living: Living) {
     this.#name = name;
     this.#url = url;
-    this.#livingGateways = livingGateways;
+    this.#living = living;
   }
 
   async look(): Promise<StillOpen> {
     try {
       this.#connected ??= await connect(this.#name, this.#url, LOOK_TIMEOUT_MS);
-      return await lookWith(this.#name, this.#connected.client, this.#livingGateways);
+      return await lookWith(this.#name, this.#connected.client, this.#living);
     } catch (error) {
       if (error instanceof EvidenceError && error.code === "invalid-input") throw error;
       await this.close();
@@ -117,10 +124,10 @@ class Watch {
   }
 }
 
-async function lookWith(database: DatabaseName, client: Client, livingGateways: readonly string[]): Promise<StillOpen> {
+async function lookWith(database: DatabaseName, client: Client, { livingGateways, gatewaysSinceMs }: Living): Promise<StillOpen> {
   const { table, as, where } = OPEN_ROWS[database];
   if (!(await has(client, table))) return { ...NOTHING, unread: [`${database}: there is no table ${table}`] };
-  const { rows } = await client.query<{ open: number }>(`select count(*)::int as open from ${table} where ${where}`, where.includes("$1") ? [livingGateways] : []);
+  const { rows } = await client.query<{ open: number }>(`select count(*)::int as open from ${table} where ${where}`, where.includes("$1") ? [livingGateways, gatewaysSinceMs] : []);
   const asked = askedOf(database, client);
   const mail = await mailboxesOf(asked);
   return {

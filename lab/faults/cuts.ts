@@ -1,4 +1,5 @@
 /** When to cut: so many times, with pauses between them that the seed says. */
+import { FaultError } from "./fault.ts";
 
 export interface CutsOptions {
   readonly cutsMax: number;
@@ -15,6 +16,11 @@ export class Cuts {
   constructor(options: CutsOptions) {
     this.#options = options;
     this.#left = options.cutsMax;
+  }
+
+  /** A fault that has hit nothing is none, and whoever came through it has shown nothing. @throws FaultError where nothing was cut */
+  check(): void {
+    if (this.#left === this.#options.cutsMax) throw new FaultError("nothing-to-hit", "there was nothing to cut");
   }
 
   /** Whether this one is cut, of those that could be; it counts as done. */

@@ -81,6 +81,16 @@ export class FaultError extends Error {
   }
 }
 
+/** Asks it the first time only: a heal says once that there was nothing to heal. */
+export function once(check: () => void): () => void {
+  let asked = false;
+  return () => {
+    if (asked) return;
+    asked = true;
+    check();
+  };
+}
+
 const LOOK_EVERY_MS = 20;
 
 /** @throws FaultError when it is not so after the cap. */

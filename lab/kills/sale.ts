@@ -44,6 +44,8 @@ const FAULT_TO_SHARE = 0.5;
 const ANSWERED_CAP_MS = 20_000;
 /** Above the payment window and the longest pause between two tries. */
 const SETTLE_CAP_MS = 15_000;
+/** Buyers ask every 50 ms. */
+const TOLD_CAP_MS = 3_000;
 const QUIET_CAP_MS = 15_000;
 
 export async function openSaleOn(stage: Stage, sku: string, units: number): Promise<void> {
@@ -75,7 +77,9 @@ export async function sell(stage: Stage, { sku, units, seed }: SalePlan, fault: 
     await openSaleOn(stage, sku, units);
     const offers = await act(sellingWith(stage, { load, lately: () => last }, sku, seed));
     const settled = await load.settle(caps.settleMs ?? SETTLE_CAP_MS);
-    const rest = await untilQuiet(stage.platform.databaseUrls, { livingGateways: [GATEWAY], capMs: caps.quietMs ?? QUIET_CAP_MS });
+    const rest = await untilQuiet(stage.platform.databaseUrls, { ...livingIn(stage), capMs: caps.quietMs ?? QUIET_CAP_MS });
+    // What has come to its end only now was still to be told.
+    await load.settle(TOLD_CAP_MS);
     const unwritten = await load.quit();
     stage.heard.push(await heardIn(historyFile));
     return { sku, seed, offers, settled, rest, unwritten, verdicts: await verdictsOn(stage), fault };
@@ -124,14 +128,20 @@ export async function sellUnder(stage: Stage, plan: SalePlan, caps?: { readonly 
 }
 
 /** Of everything that was sold on this stage. */
-async function verdictsOn({ platform, heard, sales }: Stage): Promise<readonly Verdict[]> {
+async function verdictsOn(stage: Stage): Promise<readonly Verdict[]> {
+  const { platform, heard, sales } = stage;
   const provider = { url: platform.origins["provider"] ?? "", key: platform.secrets.providerKey };
   const all = {
     operations: heard.flatMap(({ operations }) => operations ?? []),
     finals: heard.flatMap(({ finals }) => finals ?? []),
     historyIsWhole: heard.every(({ historyIsWhole }) => historyIsWhole),
   };
-  return judge(await readEvidence({ databases: platform.databaseUrls, provider }, all, { sales, livingGateways: [GATEWAY] }));
+  return judge(await readEvidence({ databases: platform.databaseUrls, provider }, all, { sales, ...livingIn(stage) }));
+}
+
+/** A gateway that was killed is back under its name, and what its former self had leased is not its. */
+function livingIn({ platform }: Stage): { readonly livingGateways: readonly string[]; readonly gatewaysSinceMs: number } {
+  return { livingGateways: [GATEWAY], gatewaysSinceMs: platform.processes.get(GATEWAY)?.sinceMs ?? 0 };
 }
 
 function hrtimeMs(): number {

@@ -4,7 +4,7 @@ import { spreadOf, type Spread } from "./statistics.ts";
 /** One transaction and everything that could be seen of it, at the time of its commit, by the clock of one database server. */
 export interface Trace {
   readonly key: string;
-  /** Movements of stock, postings of money, events of the order: whatever a stranger could read. In any order. */
+  /** Movements of stock, the payment's last change, events of the order: whatever a stranger could read. In any order. */
   readonly effectsMs: readonly number[];
   /** Every participant has reached its last state. */
   readonly final: boolean;

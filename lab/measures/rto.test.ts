@@ -5,7 +5,8 @@ import type { Served } from "./goodput.ts";
 import { latencyRecovery, type Offered } from "./latency.ts";
 import { outageOf, type Probed } from "./outage.ts";
 import { backAt, excessOf, rtoOf, type Run } from "./rto.ts";
-import { openAtFault } from "./transactions.ts";
+import { openAtFault, overdueLevels } from "./transactions.ts";
+import { lastingFrom } from "./windows.ts";
 
 const baseline = { fromMs: 0, toMs: 5_000 };
 const fault = { fromMs: 5_000, toMs: 5_000 };
@@ -99,11 +100,31 @@ const run: Run = {
   offeredUntilMs: 12_000,
   offered: served.map(({ sentMs }) => ({ intentMs: sentMs, doneMs: sentMs + 1, answered: true })),
   transactions: [{ key: "open", openedMs: 4_900, endedMs: 7_500 }],
+  overdue: [{ atMs: 100, level: 0 }, { atMs: 5_100, level: 0 }],
   backlog: null,
   broken: null,
   probes: [probe(4_950, true), probe(5_050, false), probe(5_840, true), probe(9_000, true)],
   threshold: { kind: "control", perWindow: 10 },
 };
+
+test("what the fault held up after it had come counts as well: until as few are overdue as before", () => {
+  const opened = [{ key: "slow", openedMs: 100, endedMs: 1_200 }, { key: "late", openedMs: 5_500, endedMs: 9_000 }, { key: "quick", openedMs: 6_000, endedMs: 6_900 }, { key: "never", openedMs: 11_800, endedMs: null }];
+  const levels = overdueLevels(opened, { fromMs: 0, toMs: 12_000 });
+  const at = (ms: number): number | undefined => levels.findLast(({ atMs }) => atMs <= ms)?.level;
+  assert.deepEqual([at(1_050), at(1_100), at(1_150), at(1_200), at(6_450), at(6_500), at(8_950), at(9_000), at(12_000)], [0, 1, 1, 0, 0, 1, 1, 0, 0]);
+  assert.equal(overdueLevels([{ key: "open", openedMs: 0, endedMs: null }], { fromMs: 500, toMs: 2_000 }).at(-1)?.level, 1);
+  const none = overdueLevels(opened.slice(1, 2), { fromMs: 0, toMs: 12_000 });
+  assert.deepEqual(rtoOf({ ...run, overdue: none }).settle, { kind: "recovered", ms: 4_000 });
+  // As many were overdue before the fault as now: nothing of it is the fault's.
+  assert.deepEqual(rtoOf({ ...run, overdue: levels }).settle, { kind: "recovered", ms: 2_500 });
+});
+
+test("what came back in the last two seconds is not known to last", () => {
+  const good = (from: number): boolean[] => Array.from({ length: 181 }, (_, slide) => slide >= from);
+  const observed = { fromMs: 0, toMs: 10_000 };
+  assert.deepEqual(lastingFrom(good(160), observed), { recovery: { kind: "recovered", ms: 8_000 }, heldMs: 2_000, relapses: 0 });
+  assert.deepEqual(lastingFrom(good(161), observed), { recovery: { kind: "beyond", capMs: 8_050 }, heldMs: 1_950, relapses: 0 });
+});
 
 test("the headline is the later of goodput and settling, and the end of the load is no fault", () => {
   const rto = rtoOf(run);

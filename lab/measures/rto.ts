@@ -2,14 +2,10 @@ import { firstOk, sustained, type Fault, type Served, type Threshold } from "./g
 import { latencyRecovery, type LatencyRecovery, type Offered } from "./latency.ts";
 import { outageOf, type Outage, type Probed } from "./outage.ts";
 import { isMeasured, atLeastMs, latestOf, type Interval, type Recovery } from "./recovery.ts";
-import { openAtFault, type OpenAtFault, type Transaction } from "./transactions.ts";
+import { openAtFault, type Level, type OpenAtFault, type Transaction } from "./transactions.ts";
 import type { Lasting } from "./windows.ts";
 
-/** How much of something there was at one moment: messages that wait, invariants that are broken. */
-export interface Level {
-  readonly atMs: number;
-  readonly level: number;
-}
+export type { Level } from "./transactions.ts";
 
 /** One run, with all its times on one monotonic clock. */
 export interface Run {
@@ -21,7 +17,10 @@ export interface Run {
   readonly untilMs: number;
   readonly served: readonly Served[];
   readonly offered: readonly Offered[];
-  readonly transactions: readonly Transaction[];
+  /** Null where the rows could not be read. */
+  readonly transactions: readonly Transaction[] | null;
+  /** Transactions that have been open for too long, whenever they began: what the fault holds up comes after it, too. */
+  readonly overdue: readonly Level[];
   /** What waits in outboxes and queues; null where the pattern has none. */
   readonly backlog: readonly Level[] | null;
   /** How many invariants were broken at each look; null where nobody looked during the run, and the checkers alone judge its end. */
@@ -35,7 +34,7 @@ export interface Rto {
   readonly first: Recovery;
   readonly sustained: Lasting;
   readonly tx: OpenAtFault;
-  /** The last of: every open transaction ended, the backlog back at what it was, no invariant broken. */
+  /** The last of: every open transaction ended, as few overdue as before, the backlog back at what it was, no invariant broken. */
   readonly settle: Recovery;
   /** The later of `sustained` and `settle`. */
   readonly headline: Recovery;
@@ -67,12 +66,15 @@ export function rtoOf(run: Run): Rto {
   };
 }
 
-function settleOf({ baseline, backlog, broken, fault, untilMs }: Run, tx: OpenAtFault): Recovery {
-  const before = backlog?.filter(({ atMs }) => atMs >= baseline.fromMs && atMs < baseline.toMs) ?? [];
-  const usual = before.length === 0 ? undefined : before.reduce((most, { level }) => Math.max(most, level), 0);
+function settleOf({ baseline, overdue, backlog, broken, fault, untilMs }: Run, tx: OpenAtFault): Recovery {
+  const usualOf = (levels: readonly Level[]): number | undefined => {
+    const before = levels.filter(({ atMs }) => atMs >= baseline.fromMs && atMs < baseline.toMs);
+    return before.length === 0 ? undefined : before.reduce((most, { level }) => Math.max(most, level), 0);
+  };
   return latestOf({
     transactions: tx.recovery,
-    ...(backlog === null ? {} : { backlog: backAt(backlog, usual, fault, untilMs) }),
+    overdue: backAt(overdue, usualOf(overdue), fault, untilMs),
+    ...(backlog === null ? {} : { backlog: backAt(backlog, usualOf(backlog), fault, untilMs) }),
     ...(broken === null ? {} : { invariants: backAt(broken, 0, fault, untilMs) }),
   });
 }

@@ -5,10 +5,13 @@ export const SLIDE_MS = 50;
 /** An hour and more; a longer "observation" is a mistake in a unit. */
 const WINDOWS_MAX = 100_000;
 
+/** What was good again for a shorter time than this, when the observation ended, may have been a moment's luck. */
+const HELD_MIN_MS = 2_000;
+
 /** From when on every window was good, for the rest of the observation. */
 export interface Lasting {
   readonly recovery: Recovery;
-  /** How long it was then seen to last; a short time proves little. 0 where it did not recover. */
+  /** How long it was then seen to last; less than two seconds is no recovery. */
   readonly heldMs: number;
   /** How often it was good again and then bad once more. */
   readonly relapses: number;
@@ -52,5 +55,6 @@ export function lastingFrom(good: readonly boolean[], observed: Interval): Lasti
   const firstLasting = good.lastIndexOf(false) + 1;
   if (firstLasting === good.length) return { recovery: { kind: "beyond", capMs: observedMs }, heldMs: 0, relapses };
   const ms = firstLasting * SLIDE_MS;
+  if (ms > 0 && observedMs - ms < HELD_MIN_MS) return { recovery: { kind: "beyond", capMs: ms }, heldMs: observedMs - ms, relapses };
   return { recovery: { kind: "recovered", ms }, heldMs: observedMs - ms, relapses };
 }

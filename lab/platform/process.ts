@@ -47,6 +47,7 @@ export class PlatformProcess {
   #paused = false;
   #restart: NodeJS.Timeout | undefined;
   #restarts = 0;
+  #sinceMs = 0;
   /** Of lives that have ended. */
   #earlierCpuMs = 0;
   #seenCpuMs = 0;
@@ -64,6 +65,11 @@ export class PlatformProcess {
   /** It has said `ready` and has not ended since; a paused one is up. */
   get up(): boolean {
     return this.#ready;
+  }
+
+  /** When its present life began, by the wall clock; the last one's while it is down. */
+  get sinceMs(): number {
+    return this.#sinceMs;
   }
 
   /** How often the supervisor has brought it back. */
@@ -150,6 +156,7 @@ export class PlatformProcess {
     try {
       child = await this.#spawning;
       this.#running = child;
+      this.#sinceMs = Date.now();
       this.#plan.onSpawn?.(child.pid);
     } finally {
       this.#spawning = undefined;

@@ -1,7 +1,7 @@
 /** What a cell's figures rest on: its violations, its worst transactions, its runs. */
 import type { Cell, RunRecord, Timeline } from "../results/results.ts";
 import { originMs } from "./charts/over-time.ts";
-import { atLeast, count, duration, isDuration, money, NOT_KNOWN, perSecond, seconds } from "./figures.ts";
+import { atLeast, count, duration, isDuration, money, NOT_KNOWN, perSecond, seconds, share } from "./figures.ts";
 import { both, html, type Html } from "./html.ts";
 import { verdictMark } from "./headline.ts";
 
@@ -65,7 +65,7 @@ export function runsOf({ records }: Cell): Html {
 <div class="wide"><table><thead><tr><th>seed</th><th>first</th><th>sustained</th><th>tx</th><th>settle</th><th>headline</th><th>excess</th><th>${both("outage", "停机")}</th><th>${both("relapses", "复发")}</th><th>${both("lost", "丢失")}</th><th>${both("threshold", "阈值")}</th><th>${both("judges", "判定")}</th><th class="text">${both("replay", "重放")}</th></tr></thead>
 <tbody>${records.map(
     (run) =>
-      html`<tr><td>${run.seed}${run.complete ? "" : html` ⚠ ${both("broken off", "中断")}`}</td>${(["first", "sustained", "tx", "settle", "headline", "excess"] as const).map((part) => html`<td>${duration(run.rtoMs[part])}</td>`)}<td>${duration(run.outageMs)}</td><td>${run.relapses}</td><td>${count(run.rpo.operations)}</td><td>${run.threshold === null ? NOT_KNOWN : html`${perSecond(run.threshold.perSecond)} (${run.threshold.from})`}</td><td>${verdictMark(run.verdict)}</td><td class="text"><code>${run.replay}</code></td></tr>
+      html`<tr><td>${run.seed}${run.complete ? "" : html` ⚠ ${both("broken off", "中断")}`}</td>${(["first", "sustained", "tx", "settle", "headline", "excess"] as const).map((part) => html`<td>${duration(run.rtoMs[part])}</td>`)}<td>${duration(run.outageMs)}</td><td>${run.relapses}</td><td>${count(run.rpo.operations)}</td><td>${run.threshold === null ? NOT_KNOWN : html`${perSecond(run.threshold.perSecond)}, ${share(run.threshold.perSecond / run.offeredPerSecond)} ${both("of the offer", "的供给")} (${run.threshold.from})`}</td><td>${verdictMark(run.verdict)}</td><td class="text"><code>${run.replay}</code></td></tr>
 `,
   )}</tbody></table></div></details>`;
 }

@@ -46,7 +46,7 @@ test("a target is met, missed or open, and naive has none", () => {
     "RTO, median ≤ 0.8 s: > 22.0 s, n = 1: missed",
     "RTO, p95 ≤ 1.2 s: n = 1 < 60: open",
     "RTO − outage, median ≤ 0.4 s: –, n = 0: open",
-    "nothing lost, oversold, doubled, phantom, torn, stuck, unresolved: lost 3, oversold –, duplicated 1, torn 2, stuck 4, unresolved –, n = 1: missed",
+    "nothing lost, doubled, phantom, torn, stuck, unresolved: lost 3, duplicated 1, torn 2, stuck 4, unresolved –, n = 1: missed",
   ]);
   assert.deepEqual([said("outbox")[0], said("outbox")[3], said("naive")], ["RTO, median ≤ 0.8 s: 0.90 s, n = 1: missed", "nothing lost, oversold, doubled, phantom, torn, stuck, unresolved: torn –, n = 1: open", []]);
 });

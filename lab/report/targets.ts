@@ -65,11 +65,15 @@ function within(value: Duration, mostMs: number): Judgement {
 }
 
 function judgedHarm(cell: Cell): Judged {
-  const figures: readonly (readonly [Harm | "lost" | "oversold", number | null])[] = [["lost", cell.rpo.operations], ["oversold", cell.oversold], ...HARMS.map((harm) => [harm, cell[harm]] as const)];
+  const figures: readonly (readonly [Harm | "lost" | "oversold", number | null])[] = [["lost", cell.rpo.operations], ...(cell.oversold === null ? [] : [["oversold", cell.oversold] as const]), ...HARMS.map((harm) => [harm, cell[harm]] as const)];
   const wrong = figures.filter(([, figure]) => figure !== 0).map(([name, figure]) => `${name} ${count(figure)}`);
   const isHarmed = cell.verdict === "invalid" || figures.some(([, figure]) => figure !== null && figure > 0);
   return {
-    target: { en: "nothing lost, oversold, doubled, phantom, torn, stuck, unresolved", zh: "无丢失、超卖、重复、幻影、撕裂、卡住、未决" },
+    // Where the stock never ran out, nobody could have sold too much.
+    target: {
+      en: `nothing lost, ${cell.oversold === null ? "" : "oversold, "}doubled, phantom, torn, stuck, unresolved`,
+      zh: `无丢失、${cell.oversold === null ? "" : "超卖、"}重复、幻影、撕裂、卡住、未决`,
+    },
     where: whereOf(cell),
     measured: `${wrong.length === 0 ? "0" : wrong.join(", ")}, n = ${cell.runs}`,
     judgement: isHarmed ? "missed" : wrong.length > 0 || cell.verdict === "unknown" ? "open" : "met",

@@ -53,14 +53,20 @@ test("a control is not excused by what it is judged for; what was seen before it
   assert.deepEqual(runsOf(calibrated([cellOf(killed("saga", "none"), [control(1), both])]), "none").map(({ rtoMs }) => rtoMs.sustained), [0, 0]);
 });
 
-test("what sold too little before its fault is nobody's measure but its own", () => {
+test("what sold too little before its fault is nobody's measure, and is not judged by its own", () => {
   const sick = { ...dip(record(4, 700), [0, MOMENT_STEP, 2]), goodput: { baseline: 40, fault: 40, lossRatio: 0 } };
   const runs = runsOf(calibrated([cellOf(killed("saga"), [record(3, 700), sick])]), "primary-killed");
-  assert.deepEqual(runs.map(({ threshold }) => threshold), [{ perSecond: 200, from: "baseline", healthySeconds: 15 }, { perSecond: 40, from: "baseline", healthySeconds: 30 }]);
+  assert.deepEqual(runs.map(({ threshold }) => threshold), [{ perSecond: 200, from: "baseline", healthySeconds: 15 }, null]);
+  assert.deepEqual(runs[1]?.rtoMs.headline, { unmeasured: "sustained: the rate was not carried before the fault" });
   const dead = dip(record(5, 700), [0, MOMENT_STEP, 0]);
   const [unmeasured] = runsOf(calibrated([cellOf(killed("saga"), [{ ...dead, goodput: { ...dead.goodput, baseline: 0 } }])]), "primary-killed");
   assert.equal(unmeasured?.threshold, null);
-  assert.deepEqual(unmeasured.rtoMs.headline, { unmeasured: "sustained: the baseline has a second without a paid purchase" });
+  assert.deepEqual(unmeasured.rtoMs.headline, { unmeasured: "sustained: the rate was not carried before the fault" });
+  // One empty second is a fault of that run's own, and says nothing of the others.
+  const stalled = dip(record(6, 700), [20, 40, 0]);
+  const beside = runsOf(calibrated([cellOf(killed("saga"), [record(3, 700), stalled])]), "primary-killed");
+  assert.deepEqual(beside.map(({ threshold }) => threshold?.perSecond), [200, undefined]);
+  assert.deepEqual(beside[1]?.rtoMs.headline, { unmeasured: "sustained: the baseline has a second without a paid purchase" });
 });
 
 test("judged again, with more runs or the same, nothing is counted twice", () => {

@@ -26,6 +26,8 @@ interface Healthy {
   readonly isControl: boolean;
   /** Paid purchases in the worst window: before the fault, and of a control in all of it. Undefined where no window is whole. */
   readonly before: number | undefined;
+  /** It carried the rate before anything was broken; otherwise it is nobody's measure, nor can it be judged. */
+  readonly fit: boolean;
   readonly worst: number | undefined;
   readonly seconds: number;
 }
@@ -35,7 +37,9 @@ function healthyIn(run: RunRecord): Healthy {
   const before = lowest(windowsOf(run.series.goodput, { fromMs: run.baseline.fromMs, toMs: run.momentMs }));
   const during = { fromMs: run.baseline.fromMs, toMs: isControl ? run.offeredUntilMs : run.momentMs };
   const fit = (run.goodput.baseline ?? 0) >= HEALTHY_SHARE * run.offeredPerSecond;
-  return { run, isControl, before, worst: fit ? lowest(windowsOf(run.series.goodput, during)) : undefined, seconds: fit ? (during.toMs - during.fromMs) / 1_000 : 0 };
+  const worst = fit ? lowest(windowsOf(run.series.goodput, during)) : undefined;
+  // One second in which nothing was paid is a fault of its own, not everybody's measure; that run is not judged, and says why.
+  return { run, isControl, before, fit, worst: worst === 0 ? undefined : worst, seconds: fit ? (during.toMs - during.fromMs) / 1_000 : 0 };
 }
 
 /** By the others and by what it was itself before the fault: a control must not be excused by what it is judged for. */
@@ -43,8 +47,9 @@ function judgedBy(run: RunRecord, healthy: readonly Healthy[]): RunRecord {
   const own = healthy.find((each) => each.run === run);
   const others = healthy.filter((each) => each.run !== run && each.worst !== undefined);
   const perWindow = lowest([own?.before, ...others.map(({ worst }) => worst)].filter((each) => each !== undefined));
-  const because = perWindow === undefined ? "the baseline is shorter than a second, and there is no other run" : "the baseline has a second without a paid purchase";
-  const threshold = perWindow === undefined || perWindow === 0 ? undefined : perWindow;
+  const fit = own?.fit ?? false;
+  const because = !fit ? "the rate was not carried before the fault" : perWindow === undefined ? "the baseline is shorter than a second, and there is no other run" : "the baseline has a second without a paid purchase";
+  const threshold = !fit || perWindow === undefined || perWindow === 0 ? undefined : perWindow;
   const sustained: Lasting = threshold === undefined ? { recovery: { kind: "unmeasured", because }, heldMs: 0, relapses: 0 } : sustainedAt(run, threshold);
   const headline = latestOf({ sustained: sustained.recovery, settle: recoveryOf(run.rtoMs.settle) });
   const untilBackMs = isMeasured(headline) ? run.momentMs + atLeastMs(headline) : run.untilMs;
@@ -54,6 +59,7 @@ function judgedBy(run: RunRecord, healthy: readonly Healthy[]): RunRecord {
     ...run,
     rtoMs: { ...run.rtoMs, sustained: durationOf(sustained.recovery), headline: durationOf(headline), excess: durationOf(excessOf(headline, excess)) },
     relapses: sustained.relapses,
+    heldMs: Math.round(sustained.heldMs),
     threshold: threshold === undefined ? null : { perSecond: threshold, from: others.some(({ isControl }) => isControl) ? "control" : "baseline", healthySeconds },
   };
 }

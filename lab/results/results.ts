@@ -131,6 +131,8 @@ export interface RunRecord {
   readonly baseline: Interval;
   /** Around the call that injected it; null where nothing was injected. */
   readonly fault: Interval | null;
+  /** Which of those that the fault can hit. Not known of results from before it was noted. */
+  readonly victim?: string | null;
   readonly healedAtMs: number | null;
   /** The fault's; where nothing was injected, the moment at which it would have been. */
   readonly momentMs: number;
@@ -139,6 +141,8 @@ export interface RunRecord {
   readonly untilMs: number;
   readonly rtoMs: Readonly<Record<RtoPart, RunDuration>>;
   readonly relapses: number;
+  /** For how long recovery was then seen to last, to the end of the offered load. Not known of results from before it was noted. */
+  readonly heldMs?: number;
   /** Of the dependency itself, as probed. */
   readonly outageMs: number | null;
   /** When it was down; null: not probed. */

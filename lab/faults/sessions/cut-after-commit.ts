@@ -1,6 +1,6 @@
 import { afterCommit } from "@tripact/testbed";
 import { Cuts } from "../cuts.ts";
-import { FaultError, USUAL, type Fault } from "../fault.ts";
+import { FaultError, once, USUAL, type Fault } from "../fault.ts";
 
 const HOLD_MS = 4_000;
 const CUTS_MAX = 12;
@@ -20,6 +20,10 @@ export const cutAfterCommit: Fault = {
       const committed = afterCommit()();
       return (direction, bytes) => (direction === "to-caller" && committed(bytes) && cuts.take(performance.now()) ? "cut" : "forward");
     });
-    return () => proxy.pass();
+    const check = once(() => cuts.check());
+    return async () => {
+      await proxy.pass();
+      check();
+    };
   },
 };

@@ -1,3 +1,4 @@
+import type { TcpProxy } from "@tripact/testbed";
 import { Cuts } from "../cuts.ts";
 import { carriersTo, wireFault } from "./wire.ts";
 
@@ -17,6 +18,7 @@ export const cutAfterReply = wireFault({
   holdMs: HOLD_MS,
   breaking: (random) => {
     const cuts = new Cuts({ cutsMax: CUTS_MAX, pauseMaxMs: PAUSE_MAX_MS, random });
-    return (proxy) => proxy.intercept(() => (direction, bytes) => (direction === "to-caller" && DONE.test(bytes.toString("latin1", 0, 16)) && cuts.take(performance.now()) ? "cut" : "forward"));
+    const breaks = (proxy: TcpProxy): void => proxy.intercept(() => (direction, bytes) => (direction === "to-caller" && DONE.test(bytes.toString("latin1", 0, 16)) && cuts.take(performance.now()) ? "cut" : "forward"));
+    return Object.assign(breaks, { check: () => cuts.check() });
   },
 });

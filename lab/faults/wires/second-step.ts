@@ -1,4 +1,5 @@
-import type { Judge } from "@tripact/testbed";
+import type { Judge, TcpProxy } from "@tripact/testbed";
+import { FaultError } from "../fault.ts";
 import { carriersTo, wireFault } from "./wire.ts";
 
 const CHOOSE_MS = 2_500;
@@ -25,7 +26,8 @@ export const secondStepInterrupted = wireFault({
   holdMs: HOLD_MS,
   breaking: (random) => {
     const interruption = new Interruption(random, performance.now());
-    return (proxy) => proxy.intercept(() => interruption.judge(() => performance.now()));
+    const breaks = (proxy: TcpProxy): void => proxy.intercept(() => interruption.judge(() => performance.now()));
+    return Object.assign(breaks, { check: () => interruption.check() });
   },
 });
 
@@ -41,6 +43,11 @@ export class Interruption {
   constructor(random: () => number, nowMs: number) {
     this.#random = random;
     this.#choosesUntilMs = nowMs + CHOOSE_MS;
+  }
+
+  /** @throws FaultError where nobody was interrupted */
+  check(): void {
+    if (this.#chosen === 0) throw new FaultError("nothing-to-hit", "no order was seen to interrupt");
   }
 
   /** Of one connection. */

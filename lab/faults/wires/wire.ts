@@ -2,7 +2,7 @@
 import type { TcpProxy } from "@tripact/testbed";
 import type { ProcessKind } from "../../platform/mode-processes.ts";
 import type { Wire, WirePlan } from "../../platform/network/wires.ts";
-import { FaultError, USUAL, type Fault, type Scene } from "../fault.ts";
+import { FaultError, once, USUAL, type Fault, type Scene } from "../fault.ts";
 
 /** Whoever carries a purchase to a participant: a worker, and a relay where messages do. */
 export function carriersTo(...participants: readonly ProcessKind[]): readonly WirePlan[] {
@@ -17,7 +17,14 @@ interface WireFault extends Pick<Fault, "name" | "mechanism" | "wires" | "holdMs
   readonly victims: readonly string[];
   readonly dependency?: Fault["dependency"];
   /** Made anew for each injection. `pass()` is the heal. */
-  readonly breaking: (random: () => number) => (proxy: TcpProxy) => void | Promise<void>;
+  readonly breaking: (random: () => number) => Breaking;
+}
+
+/** Breaks one wire. */
+interface Breaking {
+  (proxy: TcpProxy): void | Promise<void>;
+  /** For one that hits only some of what goes over a wire. @throws FaultError after the heal, where it has hit nothing */
+  check?(): void;
 }
 
 export function wireFault({ victims, breaking, ...what }: WireFault): Fault {
@@ -29,13 +36,15 @@ export function wireFault({ victims, breaking, ...what }: WireFault): Fault {
     async inject({ platform, random }, victim) {
       const wires = laidWires(platform, what.wires, victim);
       const breaks = breaking(random);
+      const check = once(() => breaks.check?.());
       const heal = async (): Promise<void> => {
         await Promise.all(wires.map(({ proxy }) => proxy.pass()));
+        check();
       };
       try {
         for (const { proxy } of wires) await breaks(proxy);
       } catch (error) {
-        await heal();
+        await heal().catch(() => undefined);
         throw error;
       }
       return heal;

@@ -168,6 +168,15 @@ test("cut after reply: it is done, and its caller hears a reset, so many times a
   assert.equal(await ask("payment", "/healed"), "done /healed");
 });
 
+test("one that has found nothing to hit says so when it is healed, and is healed all the same", async () => {
+  for (const name of ["cut-after-reply", "second-step-interrupted"]) {
+    await lay(wiresOf(name));
+    const heal = await inject(name, "payment");
+    await assert.rejects(heal(), { code: "nothing-to-hit" });
+    assert.equal(await ask("payment", "/healed"), "done /healed");
+  }
+});
+
 test("second step interrupted: an order that is drawn never gets through, another one does, both as often as they ask", async () => {
   await lay(wiresOf("second-step-interrupted"));
   // In the order in which they ask: cut before it arrives, cut after it was done, spared.

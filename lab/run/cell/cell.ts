@@ -5,7 +5,8 @@ import { machineMs, startFailover, startRestarts, type Probed as WatchProbed, ty
 import type { Evidence, Verdict } from "../../checkers/checker.ts";
 import { judge, overall } from "../../checkers/judge.ts";
 import { heardIn } from "../../evidence/heard.ts";
-import { readEvidence } from "../../evidence/read-evidence.ts";
+import { NOTHING_READ, readEvidence } from "../../evidence/read-evidence.ts";
+import { EvidenceError } from "../../evidence/snapshot.ts";
 import { untilQuiet, type Rest } from "../../evidence/until-quiet.ts";
 import type { Fault, Heal } from "../../faults/fault.ts";
 import { loadHistory } from "../../history/reader.ts";
@@ -54,6 +55,8 @@ const CENTS = 1_990;
 const LIMIT_PER_BUYER = 1_000_000;
 const DAY_MS = 86_400_000;
 const ANSWERED_CAP_MS = 30_000;
+/** Buyers ask every 50 ms. */
+const TOLD_CAP_MS = 3_000;
 
 export async function runCell(stage: Stage, plan: CellPlan, watcher: CellWatcher): Promise<CellRun> {
   mkdirSync(plan.folder, { recursive: true });
@@ -73,7 +76,9 @@ export async function runCell(stage: Stage, plan: CellPlan, watcher: CellWatcher
     watcher.onPhase("waiting until all is quiet");
     await interruptible(load.settle(plan.timing.settleCapMs), watcher.signal);
     const restFromMs = machineMs() - load.originMs;
-    const rest = await untilQuiet(stage.platform.databaseUrls, { livingGateways: [GATEWAY], capMs: plan.timing.quietCapMs, signal: watcher.signal });
+    const rest = await untilQuiet(stage.platform.databaseUrls, { ...livingIn(stage), capMs: plan.timing.quietCapMs, signal: watcher.signal });
+    // What has come to its end only now was still to be told to whoever asked for it.
+    await interruptible(load.settle(TOLD_CAP_MS), watcher.signal);
     await interruptible(load.quit(), watcher.signal);
     watcher.onPhase("judging");
     const seen = seenUntilNow();
@@ -98,7 +103,7 @@ interface Selling {
   readonly ending: (() => unknown)[];
 }
 
-type Broken = Pick<Ran, "baseline" | "fault" | "injected" | "rowTimes" | "healedAtMs" | "offeredUntilMs" | "probes" | "oneHost" | "notes" | "cpuMs"> & {
+type Broken = Pick<Ran, "baseline" | "fault" | "injected" | "victim" | "rowTimes" | "healedAtMs" | "offeredUntilMs" | "probes" | "oneHost" | "notes" | "cpuMs"> & {
   readonly spent: boolean;
   /** It goes on being looked at until all is quiet. */
   readonly backlogUntilNow: () => Ran["backlog"];
@@ -108,7 +113,8 @@ type Broken = Pick<Ran, "baseline" | "fault" | "injected" | "rowTimes" | "healed
 
 async function sellAndBreak(stage: Stage, plan: CellPlan, { signal, onPhase }: CellWatcher, { load, sku, ending }: Selling): Promise<Broken> {
   const { fault, timing } = plan;
-  const random = seeded(plan.seed ^ hash(`${stage.mode} ${fault.name}`));
+  // The same moment and the same victim for every mode: they are compared.
+  const random = seeded(plan.seed ^ hash(fault.name));
   const victims = fault.victimsIn(stage.mode);
   const victim = victims[Math.floor(random() * victims.length)] ?? "";
   const faultInMs = RUN_IN_MS + timing.baselineMs + Math.round(random() * timing.jitterMs);
@@ -157,6 +163,7 @@ async function sellAndBreak(stage: Stage, plan: CellPlan, { signal, onPhase }: C
     baseline: { fromMs: phase.startsAt + RUN_IN_MS, toMs: interval.fromMs },
     fault: interval,
     injected: !fault.breaksNothing,
+    victim: fault.breaksNothing ? null : victim,
     // Every time in a row is the primary's.
     rowTimes: fault.clocks === "faked" && victim === "postgres" ? "skewed" : "true",
     healedAtMs: healedAtMs === null ? null : clock(healedAtMs),
@@ -247,12 +254,21 @@ async function judged(stage: Stage, sku: string, historyPath: string): Promise<{
     historyIsWhole: heard.every(({ historyIsWhole }) => historyIsWhole),
   };
   const provider = { url: platform.origins["provider"] ?? "", key: platform.secrets.providerKey };
-  const whole = await readEvidence({ databases: platform.databaseUrls, provider }, all, { sales, livingGateways: [GATEWAY] });
+  const whole = await readEvidence({ databases: platform.databaseUrls, provider }, all, { sales, ...livingIn(stage) }).catch((error: unknown) => {
+    // A run whose database never came back is the worst one, not a missing one.
+    if (error instanceof EvidenceError && error.code === "unreachable") return { ...NOTHING_READ, ...all, sales };
+    throw error;
+  });
   const evidence = since(whole, sku, stage.earlier);
   const verdicts = judge(stage.clean ? whole : evidence);
   stage.earlier = earlierOf(whole);
   stage.clean &&= overall(verdicts) !== "invalid";
   return { evidence, verdicts };
+}
+
+/** A gateway that was killed is back under the same name: what its former self had leased is not its. */
+function livingIn({ platform }: Stage): { readonly livingGateways: readonly string[]; readonly gatewaysSinceMs: number } {
+  return { livingGateways: [GATEWAY], gatewaysSinceMs: platform.processes.get(GATEWAY)?.sinceMs ?? 0 };
 }
 
 /** FNV-1a. */

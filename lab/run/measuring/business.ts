@@ -1,5 +1,5 @@
 /** What a sale's history and its rows say together, in the terms of the measures and on the history's clock. */
-import type { Evidence, OrderRow, PaymentRow } from "../../checkers/checker.ts";
+import type { Evidence, HoldRow, OrderRow, PaymentRow, TransactionRow } from "../../checkers/checker.ts";
 import type { History } from "../../history/reader.ts";
 import type { Ended } from "../../measures/compensation.ts";
 import type { Served } from "../../measures/goodput.ts";
@@ -39,21 +39,21 @@ export function businessOf(history: History, evidence: Evidence, sku: string, ro
   const payments = new Map((evidence.payments ?? []).map((payment) => [payment.orderId, payment]));
   const isTrue = rowTimes === "true";
   const steps = isTrue ? stepsOf(evidence, unixMs) : new Map<string, Step[]>();
-  const whole = rows.map((row) => ({ row, payment: payments.get(row.orderId) }));
+  const whole = wholeOf(rows, payments, evidence);
   return {
     served: servedIn(history),
     offered: history.operations
       .filter(({ op }) => op === "purchase")
       .map(({ s, c, outcome }) => ({ intentMs: s, doneMs: c, answered: outcome === "ok" || outcome === "accepted" || outcome === "reject" })),
     transactions: isTrue
-      ? whole.map(({ row, payment }) => ({ key: row.orderId, openedMs: row.placedAtMs - unixMs, endedMs: endOf(row, payment, unixMs) }))
-      : asBuyersSaw(history, whole.map(({ row, payment }) => ({ key: row.orderId, ended: endOf(row, payment, unixMs) !== null }))),
-    traces: !isTrue ? [] : whole.map(({ row, payment }) => ({
-      key: row.orderId,
-      effectsMs: (steps.get(row.orderId) ?? []).map(({ atMs }) => atMs),
-      final: endOf(row, payment, unixMs) !== null,
+      ? whole.map((each) => ({ key: each.row.orderId, openedMs: each.row.placedAtMs - unixMs, endedMs: endOf(each, unixMs) }))
+      : asBuyersSaw(history, whole.map((each) => ({ key: each.row.orderId, ended: endOf(each, unixMs) !== null }))),
+    traces: !isTrue ? [] : whole.map((each) => ({
+      key: each.row.orderId,
+      effectsMs: (steps.get(each.row.orderId) ?? []).map(({ atMs }) => atMs),
+      final: endOf(each, unixMs) !== null,
     })),
-    ended: endedIn(whole, evidence, history),
+    ended: endedIn(whole, history),
     steps,
   };
 }
@@ -89,15 +89,42 @@ function asBuyersSaw(history: History, orders: readonly { readonly key: string; 
   });
 }
 
-/** When order and payment both came to their last state; null while one of them has not. */
-function endOf(row: OrderRow, payment: PaymentRow | undefined, unixMs: number): number | null {
-  if (row.endedAtMs === null || ORDER_OPEN.includes(row.state)) return null;
-  if (payment === undefined) return row.endedAtMs - unixMs;
-  if (payment.errand !== null || PAYMENT_OPEN.includes(payment.state)) return null;
-  return Math.max(row.endedAtMs, payment.changedAtMs) - unixMs;
+/** An order with all that it has brought about. */
+interface Whole {
+  readonly row: OrderRow;
+  readonly payment: PaymentRow | undefined;
+  readonly hold: HoldRow | undefined;
+  /** Undefined: the stock has never moved for it. */
+  readonly movedAtMs: number | undefined;
+  /** Of the coordinator or the choreography; a refund has one of its own. */
+  readonly transactions: readonly TransactionRow[];
 }
 
-function stepsOf({ events, payments }: Evidence, unixMs: number): Map<string, Step[]> {
+function wholeOf(rows: readonly OrderRow[], payments: ReadonlyMap<string, PaymentRow>, { holds, movements, transactions }: Evidence): readonly Whole[] {
+  const held = new Map((holds ?? []).map((hold) => [hold.orderId, hold]));
+  const movedAtMs = new Map<string, number>();
+  for (const { reference, atMs } of movements ?? []) movedAtMs.set(reference, Math.max(atMs, movedAtMs.get(reference) ?? atMs));
+  const byOrder = Map.groupBy(transactions ?? [], ({ gid }) => gid.replace(/^refund-/, ""));
+  return rows.map((row) => ({
+    row,
+    payment: payments.get(row.orderId),
+    hold: held.get(row.orderId),
+    movedAtMs: movedAtMs.get(row.orderId),
+    transactions: byOrder.get(row.orderId) ?? [],
+  }));
+}
+
+/** When order, stock and payment had all come to their last state, and whoever saw to that knew it; null while one of them has not. */
+function endOf({ row, payment, hold, movedAtMs, transactions }: Whole, unixMs: number): number | null {
+  if (row.endedAtMs === null || ORDER_OPEN.includes(row.state)) return null;
+  if (payment !== undefined && (payment.errand !== null || PAYMENT_OPEN.includes(payment.state))) return null;
+  if (hold?.state === "held") return null;
+  const ends = transactions.map(({ endedAtMs }) => endedAtMs);
+  if (!ends.every((atMs) => atMs !== null)) return null;
+  return Math.max(row.endedAtMs, payment?.changedAtMs ?? 0, movedAtMs ?? 0, ...ends) - unixMs;
+}
+
+function stepsOf({ events, payments, movements }: Evidence, unixMs: number): Map<string, Step[]> {
   const steps = new Map<string, Step[]>();
   const add = (key: string, step: Step): void => {
     const known = steps.get(key);
@@ -106,15 +133,14 @@ function stepsOf({ events, payments }: Evidence, unixMs: number): Map<string, St
   };
   for (const { orderId, atMs, what } of events ?? []) add(orderId, { atMs: atMs - unixMs, where: "orders", what });
   for (const { orderId, changedAtMs, state } of payments ?? []) add(orderId, { atMs: changedAtMs - unixMs, where: "payment", what: state });
+  for (const { reference, atMs, source, target } of movements ?? []) if (steps.has(reference)) add(reference, { atMs: atMs - unixMs, where: "stock", what: `${source} to ${target}` });
   for (const each of steps.values()) each.sort((one, other) => one.atMs - other.atMs);
   return steps;
 }
 
-function endedIn(whole: readonly { readonly row: OrderRow; readonly payment: PaymentRow | undefined }[], { holds }: Evidence, { finals }: History): Ended[] {
-  const held = new Map((holds ?? []).map((hold) => [hold.orderId, hold]));
+function endedIn(whole: readonly Whole[], { finals }: History): Ended[] {
   const toldPaid = new Set(finals.filter(({ state }) => state === "paid").map(({ orderId }) => orderId));
-  return whole.map(({ row, payment }) => {
-    const hold = held.get(row.orderId);
+  return whole.map(({ row, payment, hold }) => {
     const paymentEffect = payment !== undefined && PAYMENT_EFFECT.includes(payment.state);
     return {
       key: row.orderId,

@@ -4,6 +4,7 @@ import type { Evidence, OrderRow, PaymentRow } from "../../checkers/checker.ts";
 import { judge } from "../../checkers/judge.ts";
 import type { Final, Operation } from "../../history/line.ts";
 import type { History } from "../../history/reader.ts";
+import { NOTHING_READ } from "../../evidence/read-evidence.ts";
 import { businessOf } from "./business.ts";
 import type { ReadKind } from "../../results/results.ts";
 import { readsOf } from "./reads.ts";
@@ -43,6 +44,35 @@ test("a transaction ends when order and payment both have, and not while one of 
   const orders = [order("a", 10, 40), order("b", 10, 40), order("c", 10, 40), order("d", 10, null), order("x", 1, 2, { sku: "other" })];
   const { transactions } = businessOf(history([], []), evidence({ orders, payments: [payment("a", 70), payment("b", 30), payment("c", 70, "captured", "refund")] }), SKU);
   assert.deepEqual(transactions.map(({ key, openedMs, endedMs }) => [key, openedMs, endedMs]), [["a", 10, 70], ["b", 10, 40], ["c", 10, null], ["d", 10, null]]);
+});
+
+test("nor while its units are held, or whoever sees to it has not ended; a refund is part of it", () => {
+  const orders = ["a", "b", "c", "d"].map((id) => order(id, 10, 40));
+  const payments = ["a", "b", "c", "d"].map((id) => payment(id, 50));
+  const hold = (orderId: string, state: "held" | "sold") => ({ orderId, sku: SKU, quantity: 1, chunk: null, state });
+  const moved = (reference: string, atMs: number) => ({ id: atMs, sku: SKU, reference, source: "held" as const, target: "sold" as const, units: 1, atMs: UNIX_MS + atMs });
+  const ended = (gid: string, atMs: number | null) => ({ gid, kind: "coordinated" as const, status: "committed" as const, epoch: 1, seq: 2, pruned: false, endedAtMs: atMs === null ? null : UNIX_MS + atMs });
+  const all = evidence({
+    orders, payments, events: [{ orderId: "a", atMs: UNIX_MS + 12, what: "placed" }], holds: [hold("a", "sold"), hold("b", "held"), hold("c", "sold"), hold("d", "sold")],
+    movements: [moved("a", 20), moved("a", 90)], transactions: [ended("a", 80), ended("c", null), ended("d", 60), ended("refund-d", 300)],
+  });
+  const { transactions, traces } = businessOf(history([], []), all, SKU);
+  assert.deepEqual(transactions.map(({ key, endedMs }) => [key, endedMs]), [["a", 90], ["b", null], ["c", null], ["d", 300]]);
+  assert.deepEqual(traces[0], { key: "a", effectsMs: [12, 20, 50, 90], final: true });
+});
+
+test("a run whose databases could not be read is a record all the same, and nothing in it is zero that is not known", () => {
+  const record = recordOf(ran({ evidence: { ...NOTHING_READ, livingGateways: [] }, verdicts: judge(NOTHING_READ) }));
+  assert.deepEqual([record.verdict, record.rpo.operations, record.harm.torn, record.harm.stuck, record.compensation], ["unknown", null, null, null, null]);
+  assert.deepEqual([record.rtoMs.first, record.rtoMs.tx, record.rtoMs.headline], [2_070, { unmeasured: "the databases could not be read" }, { unmeasured: "settle: transactions: the databases could not be read" }]);
+});
+
+test("that nothing was oversold is said only where the stock ran out", () => {
+  const oversold = (free: number): number | null => {
+    const all = { ...ran().evidence, items: [{ sku: SKU, initial: 1_000, free }], holds: [], movements: [] };
+    return recordOf(ran({ evidence: all, verdicts: judge(all) })).oversold;
+  };
+  assert.deepEqual([oversold(0), oversold(1)], [0, null]);
 });
 
 test("rows that were written by a wrong clock: transactions are timed by what buyers saw, and nothing else is", () => {
@@ -99,7 +129,7 @@ function ran(more: Partial<Ran> = {}, downFromMs = 9_950, downToMs = 12_000): Ra
   return {
     startedAt: "2026-01-01T00:00:00.000Z", seed: 1, replay: "npm run lab", sku: SKU,
     history: history(ids.map((id, index) => purchase(id, sent(index))), ids.map((id, index) => final(id, paid(index)))),
-    evidence: all, verdicts: judge(all), baseline: { fromMs: 1_000, toMs: 9_950 }, fault: { fromMs: 9_950, toMs: 9_954 }, injected: true, rowTimes: "true", healedAtMs: 11_500,
+    evidence: all, verdicts: judge(all), baseline: { fromMs: 1_000, toMs: 9_950 }, fault: { fromMs: 9_950, toMs: 9_954 }, injected: true, victim: "postgres", rowTimes: "true", healedAtMs: 11_500,
     offeredUntilMs: 20_000, untilMs: 21_000, probes: [{ fromMs: 9_900, toMs: 9_901, ok: true }, { fromMs: 10_100, toMs: 10_101, ok: false }, { fromMs: 11_500, toMs: 11_501, ok: true }],
     oneHost: [{ fromMs: 10_500, toMs: 20_000 }], ratePerSecond: 10, backlog: null, cpuMs: null, seen: null, notes: [], remarks: [], ...more,
   };

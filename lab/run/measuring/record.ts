@@ -10,6 +10,7 @@ import { downIn, type Probed } from "../../measures/outage.ts";
 import type { Interval } from "../../measures/recovery.ts";
 import { rpoOf, type Lost } from "../../measures/rpo.ts";
 import { rtoOf, type Level, type Rto } from "../../measures/rto.ts";
+import { overdueLevels } from "../../measures/transactions.ts";
 import { HEALTHY_SHARE } from "../../results/calibrated.ts";
 import { durationOf } from "../../results/cell.ts";
 import type { GoodputFigures, Percentiles, RunRecord, RunRpo, Violation } from "../../results/results.ts";
@@ -32,6 +33,8 @@ export interface Ran {
   /** Where nothing was injected: the moment at which it would have been. */
   readonly fault: Interval;
   readonly injected: boolean;
+  /** Which of those that the fault can hit; null where nothing was injected. */
+  readonly victim: string | null;
   /** `skewed`: the clock of the database that wrote them was wrong for a while, so they measure nothing. */
   readonly rowTimes: "true" | "skewed";
   readonly healedAtMs: number | null;
@@ -58,7 +61,9 @@ export function recordOf(ran: Ran): RunRecord {
   const business = businessOf(ran.history, ran.evidence, ran.sku, ran.rowTimes);
   const { served, offered, transactions } = business;
   const threshold = thresholdFromControl(served, baseline);
-  const rto = rtoOf({ baseline, fault, offeredUntilMs, untilMs, served, offered, transactions, backlog: ran.backlog, broken: null, probes, threshold });
+  const isRead = ran.evidence.orders !== null;
+  const overdue = !isRead ? [] : overdueLevels(transactions, { fromMs: baseline.fromMs, toMs: untilMs });
+  const rto = rtoOf({ baseline, fault, offeredUntilMs, untilMs, served, offered, transactions: isRead ? transactions : null, overdue, backlog: ran.backlog, broken: null, probes, threshold });
   const figures = figuresOf(ran.verdicts);
   const at = (ms: number): number => Math.round((ms - baseline.fromMs) * 10) / 10;
   const between = ({ fromMs, toMs }: Interval): Interval => ({ fromMs: at(fromMs), toMs: at(toMs) });
@@ -70,6 +75,7 @@ export function recordOf(ran: Ran): RunRecord {
     complete: ran.notes.length === 0,
     baseline: between(baseline),
     fault: ran.injected ? between(fault) : null,
+    victim: ran.victim,
     healedAtMs: ran.healedAtMs === null ? null : at(ran.healedAtMs),
     momentMs: at(fault.fromMs),
     offeredUntilMs: at(offeredUntilMs),
@@ -77,13 +83,14 @@ export function recordOf(ran: Ran): RunRecord {
     untilMs: at(untilMs),
     rtoMs: partsOf(rto),
     relapses: rto.sustained.relapses,
+    heldMs: Math.round(rto.sustained.heldMs),
     outageMs: rto.outage.kind === "measured" ? rto.outage.downMs : null,
     down: rto.outage.kind === "measured" ? downIn(probes, untilMs).map(between) : null,
     threshold: threshold.kind === "unusable" ? null : { perSecond: threshold.perWindow, from: "baseline", healthySeconds: Math.round((baseline.toMs - baseline.fromMs) / 1_000) },
     rpo: runRpoOf(ran, figures),
     harm: harmOf(figures),
-    oversold: figures.oversold,
-    compensation: compensationCounts(business),
+    oversold: ranOut(ran.evidence) || (figures.oversold ?? 0) > 0 ? figures.oversold : null,
+    compensation: isRead ? compensationCounts(business) : null,
     inconsistencyMs: inconsistencyIn(business.traces, ran),
     goodput,
     performance,
@@ -140,6 +147,11 @@ function inconsistencyIn(traces: readonly Trace[], { injected, fault, healedAtMs
 
 function onRowTimes({ rowTimes }: Ran): readonly string[] {
   return rowTimes === "true" ? [] : ["the database's own clock was wrong: transactions are timed as buyers saw them begin and end, and the time in which they were half done is not measured"];
+}
+
+/** Only then could somebody have sold too much: where nothing is scarce, nothing of that kind is put to the test. */
+function ranOut({ items }: Evidence): boolean {
+  return items?.some(({ free }) => free === 0) ?? false;
 }
 
 /** What did not work before the fault cannot come back after it. */

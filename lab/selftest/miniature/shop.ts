@@ -88,7 +88,7 @@ export class Shop {
     const read = <Part>(name: DatabaseName, look: (snapshot: Snapshot) => Promise<Part>): Promise<Part> => inSnapshot(name, this.databases[name].url, { rowsMax: ROWS_MAX, intern: interning() }, look);
     const journals = await this.databases.orders.rows<JournalLeftovers>("select 'orders' as database, count(*) filter (where not ended)::int as open, 0 as parked from journal having count(*) > 0");
     return {
-      historyIsWhole: true, operations: this.#operations, finals, ...(await read("orders", readOrders)), ...(await read("stock", readStock)), ...(await read("payment", readPayment)),
+      historyIsWhole: true, operations: this.#operations, finals, ...(await read("orders", readOrders)), ...(await read("stock", (snapshot) => readStock(snapshot))), ...(await read("payment", readPayment)),
       charges: this.provider.book, journals, mailboxes: [], livingGateways: [], transactions: [], entries: [], barriers: [], ...(await this.#mail()),
     };
   }

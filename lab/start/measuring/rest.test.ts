@@ -12,7 +12,7 @@ before(async () => {
   client = new Client({ connectionString: database.url });
   await client.connect();
   await client.query(`create table orders (sku text, state text, quantity integer, ended_at timestamptz);
-    create table chunk (gateway text, state text);
+    create table chunk (gateway text, state text, opened_at timestamptz default now());
     create table payment (errand text, state text);
     insert into chunk values ('gateway-1', 'open')`);
 });
