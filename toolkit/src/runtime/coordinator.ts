@@ -222,7 +222,7 @@ export class Coordinator {
    */
   async send(gid: string, letter: Letter): Promise<"delivered" | "posted" | "ended" | "never-started"> {
     const live = this.#lives.get(gid);
-    if (live !== undefined && live.seq > 0 && !live.gone && !live.held && this.#ownership.mayWrite()) {
+    if (live !== undefined && live.seq > 0 && !live.hearsay && !live.gone && !live.held && this.#ownership.mayWrite()) {
       if (letter.kind === "complete") refuseUnknownBranch(live, letter.branch);
       this.#engine.deliver(live, letter);
       // Lost with this node's memory of the transaction: once more, to whoever has it now. All letters bear repetition.
@@ -272,10 +272,10 @@ export class Coordinator {
         this.#engine.step(live);
         return;
       case "exists":
-        this.#watchers.fail(live.gid, new Attach());
+        this.#watchers.failStart(live.gid, new Attach());
         this.#forget(live, "the gid is driven elsewhere");
         // Or here, in a moment: it began inside a SQL transaction that ended while this start was on its way.
-        this.begun.look();
+        this.begun.isThere(live.gid);
         return;
       case "never-started":
         this.#watchers.fail(live.gid, new NeverStarted(live.gid));

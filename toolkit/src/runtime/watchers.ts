@@ -42,6 +42,11 @@ export class Watchers {
     this.#settle(gid, () => true, (watcher) => watcher.reject(error));
   }
 
+  /** Only who waits for the start: what the others wait for may come about elsewhere. */
+  failStart(gid: string, error: unknown): void {
+    this.#settle(gid, ({ until }) => until === "started", (watcher) => watcher.reject(error));
+  }
+
   /** Whoever waits for the end may find it elsewhere; who waits for the start gets the error. */
   gone(gid: string, error: () => unknown): void {
     this.#settle(gid, () => true, (watcher) => (watcher.until === "started" ? watcher.reject(error()) : watcher.resolve("elsewhere")));

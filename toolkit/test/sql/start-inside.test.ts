@@ -212,6 +212,44 @@ test("a start that attaches to one inside the same transaction leaves that one t
   });
 });
 
+test("a second transaction that starts the same gid and fails takes nothing from the first, which is driven from its commit on", async () => {
+  for (const order of ["it fails before the commit", "it finds the commit"] as const) {
+    const id = `second: ${order}`;
+    await withNode({ clock: deaf, pollEveryMs: HOUR_MS }, async (node) => {
+      const transaction = waking(open, node);
+      let second: Promise<unknown> | undefined;
+      await transaction(async (db) => {
+        await start(node, id)(db);
+        second = transaction(async (other) => {
+          await other.execute(`set local lock_timeout = ${order === "it finds the commit" ? 0 : 50}`, []);
+          await start(node, id)(other);
+        });
+        second.catch(() => undefined);
+        if (order === "it finds the commit") await until("the second one waits", async () => (await rows("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%tripact.transaction%'")).length > 0);
+        else await assert.rejects(second, /lock timeout|lock_not_available|55P03/);
+      });
+      await until("it is driven", async () => (await effectsOf(id)) === 1);
+      if (order === "it finds the commit") await second;
+      assert.equal((await headerOf(id))?.["epoch"], 1);
+    });
+  }
+});
+
+test("a letter to what is only said to be committed is kept for whoever it turns out to be", async () => {
+  const { promise: mayGoOn, resolve: goOn } = Promise.withResolvers<void>();
+  const slow = saga("slow", async (tx, { id }: { readonly id: string }) => {
+    await mayGoOn;
+    await tx.sql("effect", async (db) => void (await db.execute("insert into effect (id) values ($1)", [id])), { undo: "nothing" });
+    return id;
+  });
+  await withNode({ definitions: [slow], pollEveryMs: HOUR_MS }, async (node) => {
+    await waking(open, node)(async (db) => void (await node.start(db, slow, { id: "slow" }, { gid: "slow" })));
+    await node.nudge("slow");
+    goOn();
+    assert.equal((await node.run(slow, { id: "slow" }, { gid: "slow" })).kind, "committed");
+  });
+});
+
 test("nobody attaches to what is only said to be committed: the larger transaction may still roll back", async () => {
   await withNode({ pollEveryMs: HOUR_MS }, async (node) => {
     const changesItsMind = open(async (outer) => {

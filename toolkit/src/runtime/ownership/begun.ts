@@ -30,7 +30,7 @@ export interface BegunParts {
 
 interface Start {
   readonly gid: string;
-  /** To be driven from the commit on. Undefined: only the journal can tell whether it is there, and how. */
+  /** To be driven from the commit on. Undefined: its insert is not known to have been the first, so only the journal can tell. */
   live: Live | undefined;
   /** Who owns its row; undefined: nobody. */
   readonly owner: string | undefined;
@@ -61,9 +61,10 @@ export class Begun {
   readonly #parts: BegunParts;
   readonly #looks: Looks;
   readonly #followed = new WeakMap<SqlExecutor, Start[]>();
-  /** Ours, and not driven yet. */
-  readonly #open = new Map<string, Start>();
+  /** Ours, and not driven yet, by gid. Of several at most one is the row, and none may take another's place: it may be the one that fails. */
+  readonly #open = new Map<string, readonly Start[]>();
   #looking = false;
+  #lookAgain = false;
 
   constructor(parts: BegunParts) {
     this.#parts = parts;
@@ -92,37 +93,41 @@ export class Begun {
   starting(db: SqlExecutor, live: Live, owner: string | undefined): (inserted: Inserted) => void {
     const { gid } = live;
     const nowMs = this.#parts.clock.nowMs();
-    const start: Start = { gid, live, owner, sinceMs: nowMs, doubtful: false, lookAtMs: nowMs };
-    const earlier = this.#open.get(gid);
-    if (owner !== undefined) this.#open.set(gid, start);
+    const start: Start = { gid, live: undefined, owner, sinceMs: nowMs, doubtful: false, lookAtMs: nowMs };
+    if (owner !== undefined) this.#add(start);
     const starts = this.#followed.get(db);
     starts?.push(start);
     return (inserted) => {
+      // `unknown`: the caller may commit all the same, and the row with it.
       if (inserted === "started") {
-        // An earlier start of this gid was rolled back, or ours would not have been the first.
+        start.live = live;
         if (starts === undefined) this.#looks.expect();
-        return;
+      } else if (inserted === "not-started") {
+        starts?.splice(starts.indexOf(start), 1);
+        this.#remove(start);
+        this.isThere(gid);
       }
-      if (inserted === "unknown") {
-        // The caller may commit all the same, and the row with it.
-        start.live = undefined;
-        if (earlier?.doubtful === true) this.#doubt(start);
-        return;
-      }
-      starts?.splice(starts.indexOf(start), 1);
-      if (this.#open.get(gid) !== start) return;
-      if (earlier === undefined) this.#open.delete(gid);
-      else this.#open.set(gid, earlier);
     };
   }
 
   /** Somebody has left it a letter, so it is there: driven from now on, whoever tells of its commit later. */
   committed(gid: string): Live | undefined {
-    const start = this.#open.get(gid);
+    // The last one whose insert was the first: those before it were rolled back.
+    const start = this.#open.get(gid)?.findLast(({ live }) => live !== undefined);
     if (start?.live === undefined || start.owner !== this.#parts.owner() || start.live.gone) return undefined;
-    this.#open.delete(gid);
+    this.#remove(start);
     this.#drive(start.live);
     return start.live;
+  }
+
+  /** The journal has just told that this gid is taken: if it is one that we are in doubt about, it is there. */
+  isThere(gid: string): void {
+    const nowMs = this.#parts.clock.nowMs();
+    const doubtful = (this.#open.get(gid) ?? []).filter((start) => start.doubtful);
+    if (doubtful.length === 0) return;
+    for (const start of doubtful) start.lookAtMs = nowMs;
+    this.#lookAgain = this.#looking;
+    this.look();
   }
 
   /** Something that began inside a transaction was committed, whoever began it. */
@@ -135,7 +140,7 @@ export class Begun {
     if (live.seq !== 1 || !live.hearsay) return;
     const nowMs = this.#parts.clock.nowMs();
     const start: Start = { gid: live.gid, live: undefined, owner: this.#parts.owner(), sinceMs: nowMs, doubtful: true, lookAtMs: nowMs };
-    this.#open.set(live.gid, start);
+    this.#add(start);
     this.#looks.expect();
   }
 
@@ -153,12 +158,16 @@ export class Begun {
   look(): void {
     const nowMs = this.#parts.clock.nowMs();
     const isDue = ({ doubtful, sinceMs, lookAtMs }: Start): boolean => (doubtful ? lookAtMs <= nowMs : sinceMs <= nowMs - PATIENCE_MS);
-    const gids = [...this.#open.values()].filter(isDue).map(({ gid }) => gid);
+    const gids = [...this.#open].flatMap(([gid, starts]) => (starts.some(isDue) ? [gid] : []));
     if (this.#looking || gids.length === 0) return;
     this.#looking = true;
+    this.#lookAgain = false;
     this.#read(gids)
       .catch((error: unknown) => this.#parts.notify({ kind: "store", error: textOf(error) }))
-      .finally(() => void (this.#looking = false));
+      .finally(() => {
+        this.#looking = false;
+        if (this.#lookAgain) this.look();
+      });
   }
 
   async #read(gids: readonly string[]): Promise<void> {
@@ -176,9 +185,23 @@ export class Begun {
   }
 
   #lookLater(gid: string): void {
-    const start = this.#open.get(gid);
     const nowMs = this.#parts.clock.nowMs();
-    if (start?.doubtful === true) start.lookAtMs = nowMs + Math.min(nowMs - start.sinceMs, LOOK_GAP_MAX_MS);
+    for (const start of this.#open.get(gid) ?? []) {
+      if (start.doubtful) start.lookAtMs = nowMs + Math.min(nowMs - start.sinceMs, LOOK_GAP_MAX_MS);
+    }
+  }
+
+  #add(start: Start): void {
+    this.#open.set(start.gid, [...(this.#open.get(start.gid) ?? []), start]);
+  }
+
+  /** False: it was not among them any more. */
+  #remove(start: Start): boolean {
+    const starts = this.#open.get(start.gid) ?? [];
+    const others = starts.filter((other) => other !== start);
+    if (others.length === 0) this.#open.delete(start.gid);
+    else this.#open.set(start.gid, others);
+    return others.length < starts.length;
   }
 
   #doubt(start: Start): void {
@@ -193,15 +216,15 @@ export class Begun {
     let foreign = false;
     for (const start of starts) {
       const { gid, live, owner } = start;
-      const isOpen = this.#open.get(gid) === start;
+      const isOpen = this.#open.get(gid)?.includes(start) === true;
       if (end === "rolled-back") {
-        if (isOpen) this.#open.delete(gid);
+        this.#remove(start);
       } else if (owner === undefined || owner !== this.#parts.owner()) {
         foreign = true;
       } else if (end === "unknown" || live === undefined || this.#parts.lives.get(gid)?.seq === 0) {
         if (isOpen) this.#doubt(start);
       } else if (isOpen) {
-        this.#open.delete(gid);
+        this.#remove(start);
         this.#drive(live);
       }
     }
