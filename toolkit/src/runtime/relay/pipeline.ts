@@ -31,17 +31,19 @@ export function joinOnto(all: Settled[], next: Settled): void {
 
 /** What became of each message of a delivery. Behind one of its key that was not delivered, a message was not tried, and has not failed. */
 export function* afterEach(flights: readonly Flight[], receipts: readonly Receipt[], judge: (message: LoggedMessage, receipt: Receipt) => AfterTry): Generator<readonly [Flight, AfterTry]> {
-  const stopped = new Set<string>();
+  /** And when the one in front may go again: not before that. */
+  const stopped = new Map<string, number>();
   for (const [index, flight] of flights.entries()) {
     const { message } = flight;
     const key = keyOf(message);
     const receipt = receipts[index] ?? { kind: "unknown", error: "the sink gave no receipt" };
-    if (receipt.kind !== "done" && stopped.has(key)) {
-      yield [flight, { kind: "again", state: "waiting", attempts: 0, delayMs: 0, error: "not tried: behind one of its key that was not delivered" }];
+    const delayMs = stopped.get(key);
+    if (receipt.kind !== "done" && delayMs !== undefined) {
+      yield [flight, { kind: "again", state: "waiting", attempts: 0, delayMs, error: "not tried: behind one of its key that was not delivered" }];
       continue;
     }
     const after = judge(message, receipt);
-    if (after.kind !== "delivered") stopped.add(key);
+    if (after.kind !== "delivered") stopped.set(key, after.kind === "again" ? after.delayMs : 0);
     yield [flight, after];
   }
 }
