@@ -79,7 +79,7 @@ export async function sell(stage: Stage, { sku, units, seed }: SalePlan, fault: 
     const settled = await load.settle(caps.settleMs ?? SETTLE_CAP_MS);
     const rest = await untilQuiet(stage.platform.databaseUrls, { ...livingIn(stage), capMs: caps.quietMs ?? QUIET_CAP_MS });
     // What has come to its end only now was still to be told.
-    await load.settle(TOLD_CAP_MS);
+    await load.follow(TOLD_CAP_MS);
     const unwritten = await load.quit();
     stage.heard.push(await heardIn(historyFile));
     return { sku, seed, offers, settled, rest, unwritten, verdicts: await verdictsOn(stage), fault };

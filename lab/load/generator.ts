@@ -65,7 +65,7 @@ export class Generator {
     switch (order.kind) {
       case "start": this.#start(order.plan); break;
       case "stop": this.#running?.stop(); break;
-      case "settle": this.#settle(order.capMs); break;
+      case "settle": this.#settle(order.capMs, order.asks ?? true); break;
       case "fault": case "heal": {
         const { kind, name, target, fromMs, toMs } = order;
         history.append({ kind, name, target, from: fromMs - clock.originMs, to: toMs - clock.originMs });
@@ -99,10 +99,10 @@ export class Generator {
     report({ kind: "phase-started", phase: phase.number, startsAt: phase.startsAt, offers: phase.offers });
   }
 
-  #settle(capMs: number): void {
+  #settle(capMs: number, asks: boolean): void {
     if (this.#running !== undefined || this.#settling !== undefined) throw new OrderError("busy", "a phase is running, or is being settled");
     const until = this.#options.clock.now() + capMs;
-    const work = new Settling({ asks: [...this.#unsettled.values()], until, send: (ask) => this.#sender.send(ask), onSettled: (told) => this.#settled(told) });
+    const work = new Settling({ asks: asks ? [...this.#unsettled.values()] : [], until, send: (ask) => this.#sender.send(ask), onSettled: (told) => this.#settled(told) });
     this.#settling = { work, until };
   }
 

@@ -21,7 +21,8 @@ export interface PhasePlan {
 export type Order =
   | { readonly kind: "start"; readonly plan: PhasePlan }
   | { readonly kind: "stop" }
-  | { readonly kind: "settle"; readonly capMs: number }
+  /** Asks again after requests without an answer, unless `asks` is false, and follows what was promised to its end. */
+  | { readonly kind: "settle"; readonly capMs: number; readonly asks?: boolean }
   /** Times in `process.hrtime` milliseconds, just before and just after the call that broke or healed something. */
   | { readonly kind: "fault" | "heal"; readonly name: string; readonly target: string; readonly fromMs: number; readonly toMs: number }
   | { readonly kind: "clock"; readonly clock: string; readonly atMs: number; readonly unixMs: number }
@@ -122,7 +123,7 @@ export function readOrder(line: string): Order {
   const order = parse(line);
   switch (order["kind"]) {
     case "start": return { kind: "start", plan: readPlan(order) };
-    case "settle": return { kind: "settle", capMs: number(order, "capMs", { max: 600_000 }) };
+    case "settle": return { kind: "settle", capMs: number(order, "capMs", { max: 600_000 }), asks: order["asks"] !== false };
     case "stop": return { kind: "stop" };
     case "quit": return { kind: "quit" };
     case "fault": case "heal": {

@@ -36,6 +36,8 @@ export interface Load {
   /** Offers no more; the phase ends when everything offered has its answer. */
   stop(): void;
   settle(capMs: number): Promise<Settled>;
+  /** The same without asking anew: only what was promised is followed to its end. */
+  follow(capMs: number): Promise<Settled>;
   /** Resolves when the history has it. */
   note(order: Extract<Order, { kind: "fault" | "heal" | "clock" }>): Promise<void>;
   /** Closes the history, and tells how many of its lines are missing. */
@@ -76,6 +78,11 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
 }
 
 function loadOf(child: { readonly pid: number; killWhole(): Promise<void>; waitForExit(): Promise<unknown> }, line: ReportLine, ready: Extract<Report, { kind: "ready" }>): Load {
+  const settled = (capMs: number, asks: boolean): Promise<Settled> => {
+    const answer = line.next("settled", capMs + ANSWER_WITHIN_MS);
+    line.say({ kind: "settle", capMs, asks });
+    return answer;
+  };
   return {
     pid: child.pid,
     ownAddresses: ready.ownAddresses,
@@ -90,11 +97,8 @@ function loadOf(child: { readonly pid: number; killWhole(): Promise<void>; waitF
       return { phase, startsAt, offers, ended };
     },
     stop: () => line.say({ kind: "stop" }),
-    settle: (capMs) => {
-      const settled = line.next("settled", capMs + ANSWER_WITHIN_MS);
-      line.say({ kind: "settle", capMs });
-      return settled;
-    },
+    settle: (capMs) => settled(capMs, true),
+    follow: (capMs) => settled(capMs, false),
     note: async (order) => {
       const noted = line.next("noted", ANSWER_WITHIN_MS);
       line.say(order);

@@ -64,6 +64,8 @@ test("cut after commit: a roll back is heard, and healed before the next commit 
   const heal = await inject(t, "cut-after-commit", "postgres");
   const client = await connected(t, "one");
   for (const statement of ["create table kept (unit int)", "begin", "insert into kept values (1)", "rollback"]) await client.query(statement);
+  // It is healed, and says that it has hit nothing.
+  await assert.rejects(heal(), { code: "nothing-to-hit" });
   await heal();
   await client.query("insert into kept values (2)");
   assert.deepEqual((await client.query("select unit from kept")).rows, [{ unit: 2 }]);

@@ -8,7 +8,7 @@ import { heardIn } from "../../evidence/heard.ts";
 import { NOTHING_READ, readEvidence } from "../../evidence/read-evidence.ts";
 import { EvidenceError } from "../../evidence/snapshot.ts";
 import { untilQuiet, type Rest } from "../../evidence/until-quiet.ts";
-import type { Fault, Heal } from "../../faults/fault.ts";
+import { FaultError, type Fault, type Heal } from "../../faults/fault.ts";
 import { loadHistory } from "../../history/reader.ts";
 import { seeded } from "../../load/arrivals.ts";
 import { startLoad, type Load } from "../../load/start.ts";
@@ -78,7 +78,7 @@ export async function runCell(stage: Stage, plan: CellPlan, watcher: CellWatcher
     const restFromMs = machineMs() - load.originMs;
     const rest = await untilQuiet(stage.platform.databaseUrls, { ...livingIn(stage), capMs: plan.timing.quietCapMs, signal: watcher.signal });
     // What has come to its end only now was still to be told to whoever asked for it.
-    await interruptible(load.settle(TOLD_CAP_MS), watcher.signal);
+    await interruptible(load.follow(TOLD_CAP_MS), watcher.signal);
     await interruptible(load.quit(), watcher.signal);
     watcher.onPhase("judging");
     const seen = seenUntilNow();
@@ -86,7 +86,8 @@ export async function runCell(stage: Stage, plan: CellPlan, watcher: CellWatcher
     const { seed, replay, ratePerSecond } = plan;
     const untilMs = Math.max(restFromMs + rest.tookMs, broken.offeredUntilMs);
     const ran: Ran = { startedAt, seed, replay, sku, history: await loadHistory(historyPath), evidence, verdicts, untilMs, ratePerSecond, ...broken, backlog: backlogUntilNow(), seen, remarks: remarksOn(rest) };
-    return { record: recordOf(ran), spent };
+    // Nobody knows in what state a platform is whose databases did not answer: the next run gets a fresh one.
+    return { record: recordOf(ran), spent: spent || evidence.orders === null };
   } finally {
     for (const end of ending.toReversed()) await end();
   }
@@ -198,8 +199,9 @@ async function healed(heal: Heal, { load, name, target, notes, signal }: Healing
     await interruptible(heal(), signal);
   } catch (error) {
     signal.throwIfAborted();
-    notes.push(`not healed: ${error instanceof Error ? error.message : String(error)}`);
-    return null;
+    const isHealed = error instanceof FaultError && error.code === "nothing-to-hit";
+    notes.push(`${isHealed ? "it hit nothing" : "not healed"}: ${error instanceof Error ? error.message : String(error)}`);
+    if (!isHealed) return null;
   }
   const toMs = machineMs();
   await load.note({ kind: "heal", name, target, fromMs, toMs });
@@ -261,7 +263,7 @@ async function judged(stage: Stage, sku: string, historyPath: string): Promise<{
   });
   const evidence = since(whole, sku, stage.earlier);
   const verdicts = judge(stage.clean ? whole : evidence);
-  stage.earlier = earlierOf(whole);
+  if (whole.orders !== null) stage.earlier = earlierOf(whole);
   stage.clean &&= overall(verdicts) !== "invalid";
   return { evidence, verdicts };
 }
