@@ -84,7 +84,7 @@ export function appendResults(earlier: Results, later: Results): Results {
 export function addViews(results: Results, views: Partial<Views>, { versions, machine }: Pick<Results, "versions" | "machine">): Results {
   refuseOtherCode(results, { run: "the view", versions });
   // Not where its data lay: not every view has a database.
-  const hardware = ({ cpu, cores, memoryGb, system }: Results["machine"]): unknown => [cpu, cores, memoryGb, system];
+  const hardware = ({ cpu, cores, memoryGb, system }: Results["machine"]): unknown => [cpu, cores, memoryGb, releaseOf(system)];
   if (!isDeepStrictEqual(hardware(results.machine), hardware(machine))) throw new ResultsError("other-machine", `${results.run} was measured on another machine than this: ${said(results.machine)}`);
   return { ...results, views: laterViews(results.views, views) };
 }
@@ -107,8 +107,17 @@ function refuseUnlike(earlier: Results, later: Results): void {
   refuseOtherCode(earlier, later);
   const settings = [withoutWhatOneKnows(earlier.settings, later.settings), withoutWhatOneKnows(later.settings, earlier.settings)] as const;
   if (!isDeepStrictEqual(...settings)) throw new ResultsError("other-settings", `${later.run} and ${earlier.run} differ in the settings: ${differing(...settings).join(", ")}`);
-  if (!isDeepStrictEqual(earlier.machine, later.machine)) throw new ResultsError("other-machine", `${later.run} and ${earlier.run} were measured on two machines, or with their data in two places: ${said(earlier.machine)}; ${said(later.machine)}`);
+  if (!isSameMachine(earlier.machine, later.machine)) throw new ResultsError("other-machine", `${later.run} and ${earlier.run} were measured on two machines, or with their data in two places: ${said(earlier.machine)}; ${said(later.machine)}`);
   if (earlier.quick !== later.quick) throw new ResultsError("other-kind", "a quick look is not added to a full run, nor the other way round");
+}
+
+function isSameMachine(one: Results["machine"], other: Results["machine"]): boolean {
+  return isDeepStrictEqual({ ...one, system: releaseOf(one.system) }, { ...other, system: releaseOf(other.system) });
+}
+
+/** "Linux 6.18.44" of "Linux 6.18.44-cloud-7": another build of the same kernel is no other machine, and changes under one's feet. */
+function releaseOf(system: string): string {
+  return system.replace(/-.*$/, "");
 }
 
 /** As "lab.units 30 instead of 20". */

@@ -94,7 +94,7 @@ test("a run that never recovered is the worst one, and what nobody judged is no 
 });
 
 test("runs of the same code and settings add up, cell by cell", () => {
-  const later = results([[killed("saga"), [record(4, 500)]], [killed("tcc", "partition"), [record(4, 900)]]], { run: "later", endedAt: "2026-01-02T00:00:00.000Z" });
+  const later = results([[killed("saga"), [record(4, 500)]], [killed("tcc", "partition"), [record(4, 900)]]], { run: "later", endedAt: "2026-01-02T00:00:00.000Z", machine: { ...EXAMPLE.machine, system: `${EXAMPLE.machine.system}-cloud-7` } });
   const both = appendResults(EXAMPLE, later);
   assert.deepEqual(both.cells.find(({ mode, fault }) => mode === "saga" && fault === "primary-killed")?.rtoMs.headline.all, [700, 640, 810, 500]);
   assert.deepEqual([both.cells.length, both.run, both.endedAt], [8, "example", later.endedAt]);
@@ -163,6 +163,7 @@ test("runs of another kind, or the same ones again, are not added", () => {
   refuses(() => appendResults(unknown, unknown), "other-code", /nobody knows which code/);
   refuses(() => appendResults(EXAMPLE, like({ settings: { ...EXAMPLE.settings, lab: { ratePerSecond: 1, units: 100_000 } } })), "other-settings", /settings: lab\.ratePerSecond \(1 instead of 220\)$/);
   refuses(() => appendResults(EXAMPLE, like({ machine: { ...EXAMPLE.machine, cores: 4 } })), "other-machine", /2 cores.*4 cores/);
+  refuses(() => appendResults(EXAMPLE, like({ machine: { ...EXAMPLE.machine, system: "Linux 7.0.1" } })), "other-machine", /Linux 7\.0\.1/);
   refuses(() => appendResults(EXAMPLE, like({ quick: true })), "other-kind");
   refuses(() => appendResults(EXAMPLE, EXAMPLE), "same-runs");
 });
