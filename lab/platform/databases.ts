@@ -48,7 +48,12 @@ export interface SaleDatabases {
 }
 
 /** Eight processes with a pool each, the relays' wake-ups, the checkers, and room for what a fault leaves hanging. */
-const SETTINGS = { max_connections: "300", wal_level: "logical" } as const;
+const SETTINGS = {
+  max_connections: "300",
+  wal_level: "logical",
+  // A primary that comes back from a crash recycles what its standby may still need: without it, that one never follows again, and every commit waits for it.
+  wal_keep_size: "128MB",
+} as const;
 const STATEMENT_CAP_MS = 20_000;
 
 export async function startDatabases({ servers, endpoint, disk: diskKind, clock: clockKind }: DatabasesOptions): Promise<Databases> {
