@@ -9,7 +9,7 @@
  * Events come in any order, so each step stands behind tripact's barrier, and what is done beside a step is guarded by its own row.
  */
 import { Refused } from "tripact";
-import { type OpenTransaction, type SqlExecutor } from "tripact/barrier";
+import type { OpenTransaction, SqlExecutor } from "tripact/barrier";
 import { choreography as define, json, type UndoReason } from "tripact/choreography";
 import type { Envelope } from "tripact/events";
 import type { Bill, Order } from "../contracts.ts";

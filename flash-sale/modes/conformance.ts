@@ -117,7 +117,7 @@ export function modeConformance(mode: Mode): void {
       const last = ids.at(-1) ?? "";
       await undone(sku, last);
       if (mode.name === "saga" || mode.name === "tcc") {
-        const { pool } = { pool: shop.pools.orders };
+        const pool = shop.pools.orders;
         const open = "select gid, status from tripact.transaction where ended_at is null and gid like '%paid-at-once-%'";
         await until("every transaction of it has ended", async () => (await pool.query(open)).rows.length === 0);
         // Money first, and that is the pivot: no attempt that is spent can turn it back.

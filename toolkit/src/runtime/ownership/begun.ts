@@ -195,13 +195,10 @@ export class Begun {
     this.#open.set(start.gid, [...(this.#open.get(start.gid) ?? []), start]);
   }
 
-  /** False: it was not among them any more. */
-  #remove(start: Start): boolean {
-    const starts = this.#open.get(start.gid) ?? [];
-    const others = starts.filter((other) => other !== start);
+  #remove(start: Start): void {
+    const others = (this.#open.get(start.gid) ?? []).filter((other) => other !== start);
     if (others.length === 0) this.#open.delete(start.gid);
     else this.#open.set(start.gid, others);
-    return others.length < starts.length;
   }
 
   #doubt(start: Start): void {
