@@ -18,7 +18,7 @@ if (behaviour === "ends") {
 
 const TABLES: Readonly<Record<string, string>> = {
   orders: "orders (sku text, state text, quantity integer, ended_at timestamptz)",
-  stock: "chunk (gateway text, state text)",
+  stock: "chunk (gateway text, state text, opened_at timestamptz)",
   payment: "payment (errand text, state text)",
 };
 const databaseUrl = process.env["DATABASE_URL"];

@@ -63,6 +63,17 @@ export class Sender {
     return rows.map(({ key }) => key);
   }
 
+  /** Messages that a subscription still has before it: not behind the stored cursor of their lane, or in the retry table. A relay may deliver each of them once more. */
+  async countUnsettled(): Promise<number> {
+    const { rows } = await this.pool.query<{ count: number }>(
+      `select ((select count(*) from tripact.outbox o join tripact.outbox_position l on l.lane = o.lane
+                 where not pg_visible_in_snapshot(o.tx, l.seen::pg_snapshot)
+                   and (l.upto is null or o.seq > l.after or not pg_visible_in_snapshot(o.tx, l.upto::pg_snapshot)))
+             + (select count(*) from tripact.outbox_retry))::int as count`,
+    );
+    return rows[0]?.count ?? 0;
+  }
+
   /** Messages that have left the log for the retry table. */
   async countRetries(): Promise<number> {
     const { rows } = await this.pool.query<{ count: number }>("select count(*)::int as count from tripact.outbox_retry");
