@@ -285,6 +285,15 @@ describe("the judges", () => {
     assert.equal(overall(judge({ ...bare, barriers: null })), "unknown");
   });
 
+  it("do not take it for acquitted where the mode must have some", () => {
+    const bare: Evidence = { ...sale, transactions: [], entries: [], barriers: [], messages: [], deliveries: [] };
+    const unknownIn = (mode: string): readonly string[] => judge(bare, mode).flatMap(({ checker, verdict }) => (verdict === "unknown" ? [checker] : []));
+    const found = Object.fromEntries(["naive", "choreography", "saga", "tcc", "outbox"].map((mode) => [mode, unknownIn(mode)]));
+    assert.deepEqual(found, { naive: [], choreography: ["outbox-delivery"], saga: ["fencing", "saga-compensation"], tcc: ["fencing", "tcc-barrier"], outbox: ["outbox-delivery"] });
+    assert.equal(overall(judge(bare, "saga")), "unknown");
+    assert.equal(overall(judge(sale, "saga")), "valid");
+  });
+
   it("note what they pass over", () => {
     const noted = Object.fromEntries(judge(sale).map(({ checker, counts }) => [checker, counts.noted]));
     assert.deepEqual(OF_SOME_MODES.map((name) => noted[name]), [{ pruned: 1 }, { byPerson: 1 }, {}, { setAside: 1, takenInByNobody: 1, perhapsEmptied: 1 }]);

@@ -25,8 +25,23 @@ export const CHECKERS: readonly Checker[] = [
   duplicated, moves, lost, phantom, toldTheTruth, unresolved, fencing, sagaCompensation, tccBarrier, outboxDelivery,
 ];
 
-export function judge(evidence: Evidence): readonly Verdict[] {
-  return CHECKERS.map((checker) => checker.check(evidence));
+/**
+ * Those that not every mode gives something to judge, by the modes that do. There, a table that is gone or has another name acquits nobody.
+ */
+const MUST_SPEAK: Readonly<Record<string, readonly Checker[]>> = {
+  saga: [fencing, sagaCompensation],
+  choreography: [outboxDelivery],
+  tcc: [fencing, tccBarrier],
+  outbox: [outboxDelivery],
+};
+
+/** @param mode whose evidence it is; where nobody says, whatever is not there is taken for what no mode had */
+export function judge(evidence: Evidence, mode = ""): readonly Verdict[] {
+  const expected = new Set(MUST_SPEAK[mode]?.map(({ name }) => name));
+  return CHECKERS.map((checker) => {
+    const verdict = checker.check(evidence);
+    return verdict.verdict === "not-applicable" && expected.has(checker.name) ? { ...verdict, verdict: "unknown", why: `${verdict.why}, and ${mode} must have some` } : verdict;
+  });
 }
 
 /** One no is a no; short of that, one judge who could not judge leaves it open. Whoever had nothing to judge in this mode has no say. */

@@ -184,10 +184,12 @@ describe("evidence", () => {
     const nowhere = `http://127.0.0.1:${await freePort()}`;
     const from = (other: Partial<Platform>) => readEvidence({ ...platform, ...other }, heard, { livingGateways: [] });
     await assert.rejects(from({ provider: { url: nowhere, key: "" } }), { code: "unreachable", where: "provider" });
-    await assert.rejects(from({ provider: { ...platform.provider, key: "another" } }), (error: Error) => /401/.test(String(error.cause)));
+    await assert.rejects(from({ provider: { url: platform.provider?.url ?? nowhere, key: "another" } }), (error: Error) => /401/.test(String(error.cause)));
     await assert.rejects(from({ provider: { url: "here", key: "" } }), { code: "invalid-input", where: "provider" });
     await assert.rejects(from({ databases: { ...urls, stock: nowhere } }), { code: "invalid-input", where: "stock" });
     await assert.rejects(from({ databases: { ...urls, stock: `postgres://127.0.0.1:${await freePort()}/x` } }), { code: "unreachable", where: "stock" });
+    const withoutBook = await readEvidence({ databases: urls }, heard, { livingGateways: [] });
+    assert.deepEqual([withoutBook.charges, withoutBook.orders === null, judge(withoutBook).find(({ checker }) => checker === "provider-agrees")?.verdict], [null, false, "unknown"]);
     await assert.rejects(evidence({ rowsMax: 0 }), { code: "invalid-input", where: "rowsMax" });
   });
 

@@ -11,7 +11,8 @@ export type Databases = Readonly<Record<DatabaseName, string>>;
 
 export interface Platform {
   readonly databases: Databases;
-  readonly provider: ProviderAddress;
+  /** Left out where his book is not to be had. */
+  readonly provider?: ProviderAddress;
 }
 
 export type Heard = Pick<Evidence, "operations" | "finals" | "historyIsWhole">;
@@ -58,6 +59,6 @@ export async function readEvidence({ databases, provider }: Platform, heard: Hea
   const orders = await look("orders", readOrders);
   const stock = await look("stock", (snapshot) => readStock(snapshot, gatewaysSinceMs));
   const payment = await look("payment", readPayment);
-  const charges = await readBook(provider, options);
+  const charges = provider === undefined ? null : await readBook(provider, options);
   return { ...heard, ...orders, ...stock, ...payment, ...together(protocol), charges, journals, mailboxes, livingGateways, ...(sales === undefined ? {} : { sales }) };
 }

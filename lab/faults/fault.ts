@@ -47,8 +47,8 @@ export interface Fault {
   readonly dependency: "database" | "victim" | "wire";
   /** From the fault to its heal; 0 where what is hit comes back by itself. */
   readonly holdMs: number;
-  /** `usual`: the mode's own share of what it can sell. `busy`: the same for all modes, and more. */
-  readonly load: "usual" | "busy";
+  /** `usual`: the mode's own share of what it can sell. `busy`: the same for all modes, and more. `light`: little, where a disk in a file carries no more. */
+  readonly load: "usual" | "busy" | "light";
   /** No standby is left, so the pair is of no use to another run. */
   readonly spendsStandby: boolean;
   /** Resolves when it is done. @throws when there is nothing to hit */

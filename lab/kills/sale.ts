@@ -136,7 +136,7 @@ async function verdictsOn(stage: Stage): Promise<readonly Verdict[]> {
     finals: heard.flatMap(({ finals }) => finals ?? []),
     historyIsWhole: heard.every(({ historyIsWhole }) => historyIsWhole),
   };
-  return judge(await readEvidence({ databases: platform.databaseUrls, provider }, all, { sales, ...livingIn(stage) }));
+  return judge(await readEvidence({ databases: platform.databaseUrls, provider }, all, { sales, ...livingIn(stage) }), platform.mode);
 }
 
 /** A gateway that was killed is back under its name, and what its former self had leased is not its. */

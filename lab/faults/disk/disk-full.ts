@@ -20,6 +20,7 @@ export const diskFull: Fault = {
   needsRoot: true,
   notPossible: whyNoDisk,
   disk: "own",
+  load: "light",
   database: "restart",
   holdMs: HOLD_MS,
   victimsIn: () => ["tables", "log"],

@@ -14,6 +14,7 @@ export const powerLost: Fault = {
   needsRoot: true,
   notPossible: whyNoDisk,
   disk: "own",
+  load: "light",
   async inject(scene, victim) {
     await cutPower(scene);
     return primaryKilled.inject(scene, victim);

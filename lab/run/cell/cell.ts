@@ -256,16 +256,24 @@ async function judged(stage: Stage, sku: string, historyPath: string): Promise<{
     historyIsWhole: heard.every(({ historyIsWhole }) => historyIsWhole),
   };
   const provider = { url: platform.origins["provider"] ?? "", key: platform.secrets.providerKey };
-  const whole = await readEvidence({ databases: platform.databaseUrls, provider }, all, { sales, ...livingIn(stage) }).catch((error: unknown) => {
-    // A run whose database never came back is the worst one, not a missing one.
-    if (error instanceof EvidenceError && error.code === "unreachable") return { ...NOTHING_READ, ...all, sales };
-    throw error;
-  });
+  const reading = { sales, ...livingIn(stage) };
+  const databases = platform.databaseUrls;
+  // A run whose database or provider never came back is the worst one, not a missing one.
+  const whole = await readEvidence({ databases, provider }, all, reading)
+    .catch(unlessUnreachable(() => readEvidence({ databases }, all, reading)))
+    .catch(unlessUnreachable((): Evidence => ({ ...NOTHING_READ, ...all, sales })));
   const evidence = since(whole, sku, stage.earlier);
-  const verdicts = judge(stage.clean ? whole : evidence);
+  const verdicts = judge(stage.clean ? whole : evidence, stage.mode);
   if (whole.orders !== null) stage.earlier = earlierOf(whole);
   stage.clean &&= overall(verdicts) !== "invalid";
   return { evidence, verdicts };
+}
+
+function unlessUnreachable<T>(otherwise: () => T | Promise<T>): (error: unknown) => T | Promise<T> {
+  return (error) => {
+    if (error instanceof EvidenceError && error.code === "unreachable") return otherwise();
+    throw error;
+  };
 }
 
 /** A gateway that was killed is back under the same name: what its former self had leased is not its. */

@@ -1,10 +1,11 @@
 /** At how many purchases a second each mode is broken: what was asked for, what an earlier run has used, or half of what it can sell here. */
+import type { Fault } from "../../faults/fault.ts";
 import type { Databases } from "../../platform/databases.ts";
 import { MODE_NAMES, type ModeName } from "../../platform/mode-processes.ts";
 import { readResults } from "../../results/file.ts";
 import { BUSY, OFFERED, SOLD } from "../../results/rates.ts";
 import type { Results } from "../../results/results.ts";
-import { BUSY_SHARE, LOAD_SHARE, measureCapacity } from "./capacity.ts";
+import { BUSY_SHARE, LIGHT_PER_SECOND, LOAD_SHARE, measureCapacity } from "./capacity.ts";
 import type { RunFolder } from "../keeping/folder.ts";
 import type { LabPlan, PerMode } from "./options.ts";
 
@@ -14,6 +15,13 @@ export interface Rates {
   readonly busyPerSecond: number | undefined;
   /** Of those that were measured. */
   readonly capacityPerSecond: PerMode;
+}
+
+/** At which `fault` is met in `mode`. @throws where nobody has said */
+export function rateOf({ perSecond, busyPerSecond }: Rates, mode: ModeName, { load }: Pick<Fault, "load">): number {
+  const rate = load === "busy" ? busyPerSecond : perSecond[mode];
+  if (rate === undefined) throw new Error(`nobody has said at which rate ${mode} is broken`);
+  return load === "light" ? Math.min(rate, LIGHT_PER_SECOND) : rate;
 }
 
 /** As they stand in a result. */

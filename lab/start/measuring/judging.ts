@@ -27,7 +27,7 @@ export async function judgeRun({ platform, sales, historyFile, livingGateways }:
   const provider = { url: platform.origins["provider"] ?? "", key: platform.secrets.providerKey };
   try {
     const evidence = await readEvidence({ databases: platform.databaseUrls, provider }, await heardIn(historyFile), { sales, livingGateways });
-    return harmIn(judge(evidence));
+    return harmIn(judge(evidence, platform.mode));
   } catch (error) {
     // Not judged is not acquitted.
     return { oversold: null, lost: null, duplicated: null, stuck: null, objections: [`could not be judged: ${error instanceof Error ? error.message : String(error)}`] };
