@@ -10,8 +10,8 @@ export interface ConnectionOptions extends SessionOptions {
   readonly commitLevel: () => string;
   /** Runs on every new session before anybody else may use it. */
   readonly prepare?: (session: Session) => Promise<void>;
-  /** For one that no work waits for: after a loss the others go first. A new session is a new process of the server, and when it comes back they all come at once. */
-  readonly reconnectAfterMs?: number;
+  /** For one that no work waits for: after a loss it comes back that much later than this one. A new session is a new process of the server, and when that is back they all come at once. */
+  readonly behind?: { readonly first: () => Connection; readonly ms: number };
   /** `wentSilent`: the server did not answer, and may not know that we have given up. */
   readonly onLost?: (wentSilent: boolean) => void;
   /** After a reconnect, not after the first connect. */
@@ -159,7 +159,9 @@ export class Connection {
   }
 
   async #newSession(): Promise<Session> {
-    const session = await Session.open(this.#options);
+    const level = this.#options.commitLevel();
+    const session = await Session.open({ ...this.#options, settings: [...this.#options.settings, `set synchronous_commit = ${level}`] });
+    session.commitLevel = level;
     try {
       await this.#options.prepare?.(session);
       return session;
@@ -183,7 +185,7 @@ export class Connection {
     this.#downSinceMs = performance.now();
     this.#setState("down");
     this.#options.onLost?.(lost.wentSilent);
-    await this.#pause(this.#options.reconnectAfterMs ?? 0);
+    await this.#letFirst();
     while (this.#isOpen()) {
       try {
         const session = await this.#newSession();
@@ -208,7 +210,7 @@ export class Connection {
           reads: true,
           text: `select wait_event is not distinct from 'SyncRep' as waits,
                         case when wait_event is distinct from 'SyncRep' then pg_terminate_backend(pid) end as ended
-                   from pg_stat_activity where pid = $1 and extract(epoch from backend_start)::text = $2`,
+                   from pg_stat_get_activity($1) where extract(epoch from backend_start)::text = $2`,
           values: [lost.pid, lost.startedAt],
         });
         const predecessor = rows[0];
@@ -220,6 +222,21 @@ export class Connection {
       await session.close();
       this.#setState("down");
       throw error;
+    }
+  }
+
+  async #letFirst(): Promise<void> {
+    const { behind } = this.#options;
+    if (behind === undefined) return;
+    const first = behind.first();
+    // It may hear of the same loss a moment after us.
+    for (let waited = true; waited && this.#isOpen(); ) {
+      await this.#pause(behind.ms);
+      waited = false;
+      while (this.#isOpen() && (first.state === "down" || first.state === "waiting")) {
+        waited = true;
+        await Promise.race([this.#changed.promise, first.#changed.promise]);
+      }
     }
   }
 

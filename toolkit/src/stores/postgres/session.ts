@@ -195,10 +195,17 @@ export class Session {
 }
 
 async function greet(client: PgClient, options: SessionOptions): Promise<Backend> {
-  await client.query({ text: [`set statement_timeout = ${options.statementTimeoutMs}`, "set client_min_messages = warning", ...options.settings].join("; ") });
-  const { rows } = await client.query({
-    text: `select pid, extract(epoch from backend_start)::text as started_at from pg_stat_activity where pid = pg_backend_pid()`,
+  // One question: after a failover every session is greeted at once. The function behind `pg_stat_activity`, without the joins that a new backend plans for milliseconds.
+  const results: unknown = await client.query({
+    text: [
+      `set statement_timeout = ${options.statementTimeoutMs}`,
+      "set client_min_messages = warning",
+      ...options.settings,
+      "select pid, extract(epoch from backend_start)::text as started_at from pg_stat_get_activity(pg_backend_pid())",
+    ].join("; "),
   });
+  // To several statements the driver answers with several results, of which its types know nothing.
+  const { rows } = (results as readonly PgResult[]).at(-1) ?? { rows: [] };
   const pid = Number(rows[0]?.["pid"]);
   // A transaction-pooling proxy hands our next statement to another backend: locks and LISTEN would belong to a stranger.
   if (client.processID !== undefined && client.processID !== null && client.processID !== pid) {

@@ -46,6 +46,8 @@ export function postgresStore(options: PostgresStoreOptions): Store {
 
 const LOCK_TIMEOUT_MS = 2_000;
 const LOCAL_STEP_IDLE_MS = 30_000;
+/** After a failover whoever has work comes first. */
+const WATCH_LATER_MS = 250;
 
 /**
  * Eight connections: flush, recovery, ops, lock, watch, listen, and two for local steps. None is shared, so none waits for another's work.
@@ -86,7 +88,7 @@ class PostgresStore implements Store {
       onBack: () => membership.tell("back"),
     });
     const silenceMs = (): number | undefined => membership.silenceMs();
-    const watch = this.#connection("watch", [], { silenceMs });
+    const watch = this.#connection("watch", [], { silenceMs, behind: { first: () => lock, ms: WATCH_LATER_MS } });
     const listen = this.#connection("listen", [lockTimeout], {
       commitLevel: () => "off",
       silenceMs,

@@ -38,7 +38,7 @@ const LOCK_TIMEOUT_MS = 2_000;
 const CLOSE_WAITS_MS = 1_000;
 /** 64 rows a minute: few enough for a snapshot that is held for a day. */
 const FOLD_EVERY_MS = 60_000;
-/** After a failover the sessions that deliver come back within a few tenths of a second where they are not crowded out by those that watch. */
+/** After a failover the sessions that deliver are back at work within a few tenths of a second of the server where they are not crowded out by those that watch. */
 const OTHERS_FIRST_MS = 250;
 
 /** The outbox of one Postgres database, in the schema `tripact` that `migrate` makes. Not connected yet: a relay does that. */
@@ -74,8 +74,9 @@ class PostgresOutboxLog implements OutboxLog, Messages {
     this.#place = placeOf(options.url);
     const lockTimeout = `set lock_timeout = ${LOCK_TIMEOUT_MS}`;
     // A cursor that a crash forgets is a second delivery, no loss: its commits need not wait for the disk.
+    const behind = { first: () => lock, ms: OTHERS_FIRST_MS };
     this.#log = this.#connection("log", [...pinnedReads, lockTimeout], { commitLevel: () => "off" });
-    this.#ops = this.#connection("ops", [lockTimeout], { commitLevel: () => "on", reconnectAfterMs: OTHERS_FIRST_MS });
+    this.#ops = this.#connection("ops", [lockTimeout], { commitLevel: () => "on", behind });
     // As of a store: these three find out within a lease that a server is silent, and then the others are asked.
     const silenceMs = (): number | undefined => membership.silenceMs();
     const lock = this.#connection("lock", [lockTimeout], {
@@ -87,7 +88,7 @@ class PostgresOutboxLog implements OutboxLog, Messages {
       },
       onBack: () => membership.tell("back"),
     });
-    const watch = this.#connection("watch", [], { silenceMs, reconnectAfterMs: OTHERS_FIRST_MS });
+    const watch = this.#connection("watch", [], { silenceMs, behind });
     const listen = this.#connection("listen", [lockTimeout], {
       commitLevel: () => "off",
       silenceMs,

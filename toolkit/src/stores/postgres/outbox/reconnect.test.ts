@@ -7,10 +7,15 @@ import { migrate } from "../migrate.ts";
 
 const database = await freshDatabase("reconnect");
 await migrate(database.url);
+const databaseName = new URL(database.url).pathname.slice(1);
 const client = new pg.Client({ connectionString: database.url });
 await client.connect();
+/** Nobody may shut a database whose session it is. */
+const gate = new pg.Client({ connectionString: Object.assign(new URL(database.url), { pathname: "/postgres" }).href });
+await gate.connect();
 after(async () => {
   await client.end();
+  await gate.end();
   await database.drop();
 });
 
@@ -22,24 +27,41 @@ async function sessions(): Promise<readonly { readonly role: string; readonly pi
   return rows.map(({ role, pid }) => ({ role: role.slice("tripact relay ".length), pid }));
 }
 
-test("decision 0030: after a loss, the sessions that deliver come back before those that only watch", async () => {
-  const log = postgresOutboxLog({ url: database.url });
-  await log.connect();
-  try {
-    const before = await sessions();
-    assert.equal(before.length, 5);
-    await client.query("select pg_terminate_backend(pid) from unnest($1::int[]) as pid", [before.map(({ pid }) => pid)]);
-    const deadlineMs = performance.now() + 20_000;
-    let back = await sessions();
-    while (back.length < 5 || back.some(({ pid }) => before.some((old) => old.pid === pid))) {
-      assert.ok(performance.now() < deadlineMs, "within 20 s: all are back");
-      await new Promise((resolve) => setTimeout(resolve, 10));
-      back = await sessions();
-    }
-    const roles = back.map(({ role }) => role);
-    assert.deepEqual(roles.slice(0, 3).toSorted(), ["listen", "lock", "log"]);
-    assert.deepEqual(roles.slice(3).toSorted(), ["ops", "watch"]);
-  } finally {
-    await log.close();
+/** All five are new, and their roles in the order in which they came. */
+async function rolesOnceBack(before: readonly { readonly pid: number }[]): Promise<readonly string[]> {
+  const deadlineMs = performance.now() + 20_000;
+  let back = await sessions();
+  while (back.length < 5 || back.some(({ pid }) => before.some((old) => old.pid === pid))) {
+    assert.ok(performance.now() < deadlineMs, "within 20 s: all are back");
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    back = await sessions();
   }
-});
+  return back.map(({ role }) => role);
+}
+
+/** Longer than the head start, so that it does not decide by itself. */
+const OUTAGE_MS = 400;
+
+for (const [name, outageMs] of [["a loss", 0], ["an outage that lasts", OUTAGE_MS]] as const) {
+  test(`decision 0030: after ${name}, the sessions that deliver come back before those that only watch`, async () => {
+    const log = postgresOutboxLog({ url: database.url });
+    await log.connect();
+    try {
+      for (let round = 0; round < 3; round += 1) {
+        const before = await sessions();
+        assert.equal(before.length, 5);
+        if (outageMs > 0) await gate.query(`alter database ${pg.escapeIdentifier(databaseName)} with allow_connections false`);
+        await client.query("select pg_terminate_backend(pid) from unnest($1::int[]) as pid", [before.map(({ pid }) => pid)]);
+        if (outageMs > 0) {
+          await new Promise((resolve) => setTimeout(resolve, outageMs));
+          await gate.query(`alter database ${pg.escapeIdentifier(databaseName)} with allow_connections true`);
+        }
+        const roles = await rolesOnceBack(before);
+        assert.deepEqual(roles.slice(0, 3).toSorted(), ["listen", "lock", "log"], roles.join(", "));
+        assert.deepEqual(roles.slice(3).toSorted(), ["ops", "watch"]);
+      }
+    } finally {
+      await log.close();
+    }
+  });
+}
