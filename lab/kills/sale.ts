@@ -10,7 +10,7 @@ import { startLoad, type Load } from "../load/start.ts";
 import { heardIn } from "../evidence/heard.ts";
 import type { Fault } from "./faults.ts";
 import { GATEWAY, PAYMENT_WINDOW_MS, type Stage } from "./stage.ts";
-import { inTime } from "./until.ts";
+import { inTime, until } from "./until.ts";
 
 export interface SalePlan {
   readonly sku: string;
@@ -38,9 +38,10 @@ const LIMIT_PER_BUYER = 2;
 const BUYERS = 300;
 const CENTS = 1_990;
 const DAY_MS = 86_400_000;
-/** The fault's place in the sale: after the first purchases are through, and early enough for it to be healed before the end. */
+/** The fault's place in the sale: early enough for it to be healed before the end, but not before a purchase is through: what is paid is what can be lost, and after a slow restart all others may have expired. */
 const FAULT_FROM_SHARE = 0.2;
 const FAULT_TO_SHARE = 0.5;
+const FIRST_PAID_CAP_MS = 5_000;
 const ANSWERED_CAP_MS = 20_000;
 /** Above the payment window and the longest pause between two tries. */
 const SETTLE_CAP_MS = 15_000;
@@ -57,8 +58,8 @@ export async function openSaleOn(stage: Stage, sku: string, units: number): Prom
 
 export interface Selling {
   readonly load: Load;
-  /** Requests that wait for their answers, and those that were accepted, as of a moment ago. */
-  readonly lately: () => Pick<Progress, "inFlight" | "accepted">;
+  /** Requests that wait for their answers, those that were accepted, and orders that were paid, as of a moment ago. */
+  readonly lately: () => Pick<Progress, "inFlight" | "accepted" | "paid">;
   /** On the history's clock. */
   readonly sinceStartMs: () => number;
   /** Starts a phase, and gives its end. */
@@ -70,7 +71,7 @@ export interface Selling {
 /** `act` is the sale; afterwards what is in doubt is asked again, and all is judged when it is quiet. */
 export async function sell(stage: Stage, { sku, units, seed }: SalePlan, fault: string, act: (selling: Selling) => Promise<readonly PhaseEnded[]>, caps: { readonly settleMs?: number; readonly quietMs?: number } = {}): Promise<SaleRun> {
   const historyFile = `${stage.folder}/${sku}.ndjson`;
-  let last: ReturnType<Selling["lately"]> = { inFlight: 0, accepted: 0 };
+  let last: ReturnType<Selling["lately"]> = { inFlight: 0, accepted: 0, paid: 0 };
   const onProgress = (progress: Progress): void => void (last = progress);
   const load = await startLoad({ target: stage.platform.origin, historyPath: historyFile, run: sku, seed, onProgress });
   try {
@@ -115,11 +116,12 @@ function sellingWith(stage: Stage, { load, lately }: Pick<Selling, "load" | "lat
 export async function sellUnder(stage: Stage, plan: SalePlan, caps?: { readonly settleMs?: number; readonly quietMs?: number }): Promise<SaleRun> {
   const { fault, seed } = plan;
   const atMs = Math.round(SECONDS * 1_000 * (FAULT_FROM_SHARE + (FAULT_TO_SHARE - FAULT_FROM_SHARE) * seeded(seed)()));
-  const words = fault === undefined ? "no fault" : `${fault.name} of ${fault.target} ${atMs} ms into the sale`;
-  const act = async ({ offer, befall }: Selling): Promise<readonly PhaseEnded[]> => {
+  const words = fault === undefined ? "no fault" : `${fault.name} of ${fault.target} ${atMs} ms into the sale or a little later`;
+  const act = async ({ offer, befall, lately }: Selling): Promise<readonly PhaseEnded[]> => {
     const { ended } = await offer({ seconds: SECONDS });
     if (fault !== undefined) {
       await wait(atMs);
+      await until("a purchase was paid before anything is broken", FIRST_PAID_CAP_MS, () => lately().paid > 0);
       await befall(fault);
     }
     return [await ended];

@@ -29,8 +29,8 @@ const STEP_SECONDS = 5;
 const LASTING_SECONDS = 10;
 /** What a step that was too much has left is not the next one's to carry. */
 const DRAINED_CAP_MS = 60_000;
-/** Later is not carried but queued. A provider's slow answer takes a fifth of it. */
-const IN_TIME_MS = 500;
+/** Later is not carried but queued. A provider's slow answer takes a tenth of it, four hops of messages a third. */
+const IN_TIME_MS = 1_000;
 /** From a step's start: until what it changed has worked through. The very first purchases also find everything cold. */
 const SETTLING_MS = 2_000;
 const COLD_SECONDS = 3;
@@ -49,7 +49,7 @@ export interface CapacityPlan {
 }
 
 /**
- * The highest of these rates at which what was offered was also paid, within half a second and for ten seconds, in purchases a second: under
+ * The highest of these rates at which what was offered was also paid, within a second and for ten seconds, in purchases a second: under
  * overload a shop sells less, and tells more of its queue than of itself. @throws when the mode carries none of them
  */
 export async function measureCapacity({ mode, databases, seed, folder, signal }: CapacityPlan): Promise<number> {
