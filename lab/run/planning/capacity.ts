@@ -16,7 +16,7 @@ export const LOAD_SHARE = 0.5;
 /** Of what naive sells, to every mode alike: what a pattern costs is seen where the cheapest one has work. */
 export const BUSY_SHARE = 0.7;
 
-/** Where the primary has a disk of its own: an ext4 in a file, on which a purchase's commits take so long that no mode sold more than 35 a second. */
+/** Where the primary has a disk of its own: an ext4 in a file, on which a purchase's commits take so long that TCC sold no more than 35 a second. */
 export const LIGHT_PER_SECOND = 15;
 
 /** Offered at first, and then so much more from step to step; where the first step is too much, so much less. */
