@@ -328,9 +328,11 @@ describe("until quiet", () => {
   });
 
   it("ends when the last of it does", async () => {
+    await pools.orders.query(await tripactTables());
     await pools.orders.query("update orders set state = 'refunding', ended_at = null where order_id = 'a'");
-    const waiting = untilQuiet(urls, { ...atRest, capMs: 30_000 });
-    const looked = "select from pg_stat_activity where application_name = 'lab evidence' and query like '%from orders%' and datname = current_database()";
+    const waiting = untilQuiet(urls, { ...atRest, pollMs: 100, capMs: 30_000 });
+    // A look's last question: by then it has its answer about the orders.
+    const looked = "select from pg_stat_activity where application_name = 'lab evidence' and query like '%tripact.outbox_position%' and datname = current_database()";
     await until(async () => (await pools.orders.query(looked)).rowCount === 1);
     await pools.orders.query("update orders set state = 'refunded', ended_at = now() where order_id = 'a'");
     const rest = await waiting;
