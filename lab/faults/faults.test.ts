@@ -54,9 +54,9 @@ for (const [name, victim] of [["coordinator-killed", "orders-2"], ["service-kill
 
 test("partition: a worker's wire to the stock swallows, the stock itself answers; healed it passes", async () => {
   const wire = platform.wires.find(({ from, to }) => from === "orders" && to === "stock");
-  const ask = (port: number | undefined): Promise<Response> => fetch(`http://127.0.0.1:${port}/health`, { signal: AbortSignal.timeout(300) });
+  const ask = (port: number | undefined, withinMs = 5_000): Promise<Response> => fetch(`http://127.0.0.1:${port}/health`, { signal: AbortSignal.timeout(withinMs) });
   const heal = await inject("partition", "stock");
-  await assert.rejects(ask(wire?.proxy.port), { name: "TimeoutError" });
+  await assert.rejects(ask(wire?.proxy.port, 300), { name: "TimeoutError" });
   assert.equal((await ask(Number(new URL(platform.origins["stock"] ?? "").port))).status, 200);
   await heal();
   await heal();
@@ -64,9 +64,9 @@ test("partition: a worker's wire to the stock swallows, the stock itself answers
 });
 
 test("paused: it answers nothing until it is woken", async () => {
-  const ask = (): Promise<Response> => fetch(`${platform.origins["orders-1"]}/health`, { signal: AbortSignal.timeout(300) });
+  const ask = (withinMs = 5_000): Promise<Response> => fetch(`${platform.origins["orders-1"]}/health`, { signal: AbortSignal.timeout(withinMs) });
   const heal = await inject("paused", "orders-1");
-  await assert.rejects(ask());
+  await assert.rejects(ask(300));
   await heal();
   await heal();
   assert.equal((await ask()).status, 200);

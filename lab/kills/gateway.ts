@@ -15,6 +15,8 @@ const RETURNED_CAP_MS = 30_000;
 const PROMISED = 10;
 /** Longer than all that can happen meanwhile: whoever waits when it wakes has just asked. */
 const ASKING_S = 60;
+/** Half of what a pattern keeps up: all that was asked meanwhile is there at once when it wakes, and has to end as well. */
+const ASKED_PER_SECOND = 50;
 const SELLS_AGAIN_CAP_MS = 10_000;
 const UNITS = 48;
 const MANY_UNITS = 5_000;
@@ -64,7 +66,7 @@ export async function pausedPastItsLease(stage: Stage, seed: number): Promise<Sa
   let ended: readonly ChunkState[] = [];
   const stopped = { fromMs: 0, toMs: 0 };
   const run = await sell(stage, { sku, units: MANY_UNITS, seed }, `SIGSTOP of the gateway ${atMs} ms into the sale until its lease was over`, async ({ load, lately, sinceStartMs, offer, befall }) => {
-    const { ended: over } = await offer({ seconds: ASKING_S, ratePerSecond: 100 });
+    const { ended: over } = await offer({ seconds: ASKING_S, ratePerSecond: ASKED_PER_SECOND });
     await wait(atMs);
     await befall(pauseOf(GATEWAY, async () => {
       stopped.fromMs = sinceStartMs();

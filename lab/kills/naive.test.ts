@@ -7,7 +7,7 @@ import { sellUnder } from "./sale.ts";
 
 const theatre = new Theatre("naive");
 /** What it has forgotten it never ends, so there is nothing to wait for. */
-const CAPS = { settleMs: 4_000, quietMs: 1_000 };
+const CAPS = { settleMs: 5_000, quietMs: 1_000 };
 
 theatre.test("a sale without a fault is valid: the judges object to what a fault has broken, and to nothing else", async (stage, seed, t) => {
   held(stage, await sellUnder(stage, { sku: "quiet", units: 150, seed }), t);

@@ -26,7 +26,7 @@ export interface Stage {
 export const GATEWAY = "gateway-1";
 export const LEASE_MS = 1_000;
 /** Orders that are not paid expire within the test. */
-export const PAYMENT_WINDOW_MS = 2_500;
+export const PAYMENT_WINDOW_MS = 3_500;
 /** As an orchestrator would. */
 const RESTART_AFTER_MS = 300;
 const ASKS_PER_SECOND = 10_000;

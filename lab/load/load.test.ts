@@ -141,7 +141,7 @@ test("every answer has the outcome that it allows, and no other", async (t) => {
     { kind: "text", status: 202, text: '{"kind":"accep' }, { kind: "reset" }, { kind: "half" }, { kind: "silence" }, refusal(200, "sold-out"),
   ];
   let next = 0;
-  const { load, readHistory } = await stage(t, () => replies[next++ % replies.length] ?? { kind: "silence" }, { timeoutMs: 500 });
+  const { load, readHistory } = await stage(t, () => replies[next++ % replies.length] ?? { kind: "silence" }, { timeoutMs: 2_000 });
   const ended = await (await load.start({ ...PLAN, ratePerSecond: 140, buyers: 140 })).ended;
   await load.quit();
   const { operations, ending } = await readHistory();
@@ -240,7 +240,7 @@ test("an order is followed to the first final state that is seen, and what is no
   assert.ok(first !== undefined && second !== undefined);
   for (const orderId of others) states[orderId] = "declined";
   states[first] = "paid";
-  const early = await load.settle(1_000);
+  const early = await load.settle(4_000);
   assert.deepEqual([early.open, early.phases[0]?.paid], [1, 1]);
   states[second] = "expired";
   const late = await load.settle(20_000);

@@ -97,13 +97,22 @@ async function untilAllGone(pids: readonly number[], capMs = 15_000): Promise<vo
   }
 }
 
-/** Of the Postgres servers among them: `postgres -D FOLDER`. */
+function wordsOf(pid: number): readonly string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+  } catch {
+    // It has ended.
+    return [];
+  }
+}
+
+/** Of the Postgres servers among them: `postgres -D FOLDER`; a process that one of them has just begun says so too. */
 function dataFoldersOf(pids: readonly number[]): readonly string[] {
-  return pids.flatMap((pid) => {
-    const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+  return [...new Set(pids.flatMap((pid) => {
+    const words = wordsOf(pid);
     const folder = words[words.indexOf("-D") + 1];
     return words[0]?.endsWith("postgres") === true && folder !== undefined ? [folder] : [];
-  });
+  }))];
 }
 
 const onlyLinux = { skip: existsSync("/proc/self/stat") ? false : "families are read from /proc" };

@@ -56,7 +56,7 @@ async function partitioned(name: string): Promise<unknown> {
   const heal = await inject(name, "stock");
   kept.write("GET /health HTTP/1.1\r\nhost: stock\r\n\r\n");
   const silent = await staysSilent([kept]);
-  const during = { silent, orders: await answers(portOf("orders", "stock")), relays: await answers(portOf("relay", "stock")), itself: await answers(stock), rules: rules().length };
+  const during = { silent, orders: await answers(portOf("orders", "stock")), relays: await answers(portOf("relay", "stock")), itself: await answers(stock, BACK_CAP_MS), rules: rules().length };
   const late = once(kept, "data");
   await heal();
   await heal();

@@ -112,8 +112,13 @@ class Showing implements Stage {
     const size = scene.relays[role === "peer alive" ? 0 : 1];
     this.relays = [...members.slice(0, size)];
     await Promise.all(members.slice(size).map((it) => it.end()));
-    while (this.relays.length < size) await this.#join(undefined);
-    if (!(await eventually(() => this.#sender.isShared(size), 5))) throw new Error(`${this.#title}: the relays do not share the lanes`);
+    const shared = async (): Promise<boolean> => {
+      // Whom the scene before had armed may pass its point a moment before it hears that it is over.
+      this.relays = [...this.alive()];
+      while (this.relays.length < size) await this.#join(undefined);
+      return this.#sender.isShared(size);
+    };
+    if (!(await eventually(shared, 5))) throw new Error(`${this.#title}: the relays do not share the lanes`);
     const death = arm.point === undefined ? Promise.resolve(true) : this.#death(role);
     const key = (name: string): string => `${this.#title} ${name}`;
     this.#arm = arm;

@@ -191,7 +191,7 @@ test("behind one that is skipped, a message of the same delivery has not been tr
   }));
 
 test("a delivery that hangs does not hold up other keys; its message is tried again when it is overdue", () =>
-  scene({ lockMs: 400 }, async ({ told, say, of }) => {
+  scene({ lockMs: 2_000 }, async ({ told, say, of }) => {
     let hangs = true;
     told.answer = ({ key }) => {
       if (!hangs || key !== "slow") return { kind: "done" };

@@ -249,7 +249,7 @@ test("note 15: a flush that went silent is unknown, and its backend is gone befo
   const proxy = await startProxy({ target: { host: target.hostname, port: Number(target.port) } });
   const url = new URL(database.url);
   url.port = String(proxy.port);
-  const store = await connected(url.href, 200);
+  const store = await connected(url.href, 1_000);
   try {
     const owner = randomUUID();
     const start = startOf();

@@ -8,8 +8,9 @@ import { entryOf, startOf, write } from "../conformance.ts";
 import type { Heard, Store } from "../store.ts";
 import { migrate, postgresStore, type PostgresStoreOptions } from "./store.ts";
 
-const LEASE_MS = 1_000;
-const SLACK_MS = 300;
+const LEASE_MS = 2_000;
+/** Less than half a lease, so that half of one and the whole can be told apart. */
+const SLACK_MS = 800;
 
 const database = await freshDatabase("silence");
 await migrate(database.url);
@@ -27,7 +28,7 @@ interface Behind {
   readonly heard: readonly Heard[];
 }
 
-async function behindProxy(options: Partial<PostgresStoreOptions>, work: (behind: Behind) => Promise<void>): Promise<void> {
+async function behindProxy({ leaseMs = LEASE_MS, ...options }: Partial<PostgresStoreOptions> & { readonly leaseMs?: number }, work: (behind: Behind) => Promise<void>): Promise<void> {
   const url = new URL(database.url);
   const proxy = await startProxy({ target: { host: url.hostname, port: Number(url.port) } });
   url.port = String(proxy.port);
@@ -37,7 +38,7 @@ async function behindProxy(options: Partial<PostgresStoreOptions>, work: (behind
   const incarnation = randomUUID();
   try {
     await store.connect();
-    assert.equal(await store.membership.join({ incarnation, name: "behind", runs: [], leaseMs: LEASE_MS }), true);
+    assert.equal(await store.membership.join({ incarnation, name: "behind", runs: [], leaseMs }), true);
     await work({ proxy, store, incarnation, heard });
   } finally {
     await proxy.pass();
@@ -107,7 +108,9 @@ test("a server that is silent is noticed within a lease: by beats and probes in 
 });
 
 test("one long statement is no silence: the others have time while the lock's connection answers", async () => {
-  await behindProxy({ statementTimeoutMs: 5_000 }, async ({ store, incarnation, heard }) => {
+  // Three halves of it are shorter than the flush waits for a lock.
+  const leaseMs = 1_000;
+  await behindProxy({ leaseMs, statementTimeoutMs: 10_000 }, async ({ store, incarnation, heard }) => {
     const start = startOf();
     await write(store, incarnation, [start]);
     const before = await backends();
@@ -116,7 +119,7 @@ test("one long statement is no silence: the others have time while the lock's co
     const flush = endOf(write(store, incarnation, [entryOf(start.gid, 2)]));
     for (let beats = 0; beats < 3; beats += 1) {
       await store.membership.beat(incarnation);
-      await until("half a lease more", ((fromMs) => () => performance.now() - fromMs > LEASE_MS / 2)(performance.now()));
+      await until("half a lease more", ((fromMs) => () => performance.now() - fromMs > leaseMs / 2)(performance.now()));
     }
     await client.query("rollback");
     assert.equal((await flush).code, "answered");
