@@ -5,8 +5,9 @@
 import { parseArgs } from "node:util";
 import { MODE_NAMES } from "../platform/mode-processes.ts";
 import { readResults } from "../results/file.ts";
-import { HARMS, type Cell, type Results } from "../results/results.ts";
+import type { Cell, Results } from "../results/results.ts";
 import { count, duration, NOT_KNOWN } from "./figures.ts";
+import { harmOf, matrixOf } from "./matrix.ts";
 
 export type Language = "en" | "zh";
 
@@ -45,17 +46,15 @@ const MATRIX_HEADS: Readonly<Record<Language, { readonly fault: string; readonly
 };
 
 /** Of each fault and pattern: the median of recovery, how often it was run, and what was lost or wrong, where anything was. */
-export function matrixLines({ cells }: Results, language: Language): readonly string[] {
+export function matrixLines(results: Pick<Results, "cells">, language: Language): readonly string[] {
   const words = MATRIX_HEADS[language];
-  const faults = [...new Set(cells.map(({ fault }) => fault))];
   const entry = (cell: Cell | undefined): string => {
     if (cell === undefined) return NOT_KNOWN;
-    const harms = [cell.rpo.operations, cell.oversold, ...HARMS.map((harm) => cell[harm])];
-    const harm = harms.reduce<number>((sum, each) => sum + (each ?? 0), 0);
+    const harm = harmOf(cell);
     const notes = [...(harm > 0 ? [words.harm(harm)] : []), ...(cell.verdict === "unknown" ? [words.unknown] : [])];
     return [`${duration(cell.rtoMs.headline.median)} (${count(cell.runs)})`, ...notes].join(", ");
   };
-  const rows = faults.map((fault) => [fault, ...MODE_NAMES.map((mode) => entry(cells.find((cell) => cell.fault === fault && cell.mode === mode)))]);
+  const rows = matrixOf(results).map(({ fault, ofMode }) => [fault, ...ofMode.map(entry)]);
   const heads = [words.fault, ...MODE_NAMES];
   return [heads, heads.map(() => "---"), ...rows].map((row) => `| ${row.join(" | ")} |`);
 }

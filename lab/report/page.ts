@@ -7,6 +7,7 @@ import { degradationTables } from "./degradation.ts";
 import { count, duration } from "./figures.ts";
 import { headlineTable, targetsTable, verdictMark } from "./headline.ts";
 import { both, html, textOf, trusted, type Html } from "./html.ts";
+import { matrixTable } from "./matrix.ts";
 import { trustSection } from "./trust.ts";
 import { ladderSection } from "./views/ladder.ts";
 import { profileSection } from "./views/profile.ts";
@@ -39,7 +40,7 @@ ${targetsTable(results)}
 <h2>${both("What a pattern costs", "模式的代价")}</h2>
 ${degradationTables(results)}
 <h2>${both("All cells", "全部单元")}</h2>
-${overviewOf(results)}
+${matrixTable(results)}${overviewOf(results)}
 ${WORDS}
 ${results.cells.map(cellSection)}
 ${ladderSection(results.views.ladder)}${walSection(results.views.wal)}${profileSection(results.views.profile)}${trustSection(results)}${impossibleOf(results)}

@@ -9,6 +9,7 @@ import { worstRun } from "./evidence.ts";
 import { duration, seconds, shareDown } from "./figures.ts";
 import { shownOf } from "./headline.ts";
 import { both, escaped, html, textOf } from "./html.ts";
+import { matrixTable } from "./matrix.ts";
 import { pageOf } from "./page.ts";
 import { writeReport } from "./report.ts";
 import { judgedTargets } from "./targets.ts";
@@ -173,4 +174,15 @@ test("the same results make the same page, and it is written whole", (t) => {
   writeReport(EXAMPLE, join(folder, "report.html"));
   assert.equal(readFileSync(join(folder, "report.html"), "utf8"), page);
   assert.deepEqual(readdirSync(folder), ["report.html"]);
+});
+
+test("where several faults were measured, all cells are seen at a glance, each with a mark and the way to its section", () => {
+  const one = results([[killed("saga"), [record(1, 700)]]]);
+  assert.equal(textOf(matrixTable(one)), "");
+  const all = results([[killed("saga"), [record(1, 700)]], [killed("naive"), [TORN]], [killed("saga", "partition"), [record(1, 900, { harm: { ...record(1, 1).harm, torn: null }, verdict: "unknown" })]]]);
+  const lines = textOf(matrixTable(all)).split("\n").filter((line) => line.includes("<th scope=\"row\">"));
+  assert.deepEqual(lines.map((line) => line.replace(/<[^>]*>/g, " ").trim().split(/\s{2,}/)), [["primary-killed", "&gt; 22.0 s", "✗ 10", "0.70 s", "✓"], ["partition", "0.90 s", "?"]]);
+  const sections = [...pageOf(all).matchAll(/<section class="cell" id="(cell-\d+)">\n<header><h3>(\w+) × ([\w-]+)</g)].map(([, id, mode, fault]) => `${fault} ${mode} ${id}`);
+  const ledTo = lines.flatMap((line) => [...line.matchAll(/href="#(cell-\d+)"/g)].map(([, id]) => sections.find((section) => section.endsWith(` ${id}`))));
+  assert.deepEqual(ledTo.map((section) => section?.split(" ").slice(0, 2).join(" ")), ["primary-killed naive", "primary-killed saga", "partition saga"]);
 });
