@@ -60,7 +60,7 @@ export function modeConformance(mode: Mode): void {
     });
 
     test("expires unpaid: the units return; note 31: a capture that comes later is refunded", async () => {
-      const sku = await sale("expiring", { paymentWindowMs: 400 });
+      const sku = await sale("expiring", { paymentWindowMs: 2_000 });
       await shop.place(sku, "late", { quantity: 2 });
       await shop.until("late", "expired");
       await until("the payment is called off", async () => (await shop.payment("late")) === "voided");

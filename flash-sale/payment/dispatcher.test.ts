@@ -111,7 +111,7 @@ test("a charge that the provider has forgotten is asked for again", async () => 
 });
 
 test("a call off while the provider still thinks: he refuses the charge", async () => {
-  const { origin, book } = await provider({ answerMs: 1_500 });
+  const { origin, book } = await provider({ answerMs: 5_000 });
   const { open } = await payment({ provider: origin });
   await open((db) => bill(db, "thinking", BILL, "at-once"));
   await until("it is pending", async () => (await book()).length === 1);
@@ -122,7 +122,7 @@ test("a call off while the provider still thinks: he refuses the charge", async 
 });
 
 test("note 31: called off while the captured answer is on its way: refunded, whichever comes first", async () => {
-  const { origin, book, provider: company } = await provider({ late: 1, lateMs: 1_500, duplicated: 1 });
+  const { origin, book, provider: company } = await provider({ late: 1, lateMs: 5_000, duplicated: 1 });
   const { open } = await payment({ provider: origin, timing: { lookupAfterMs: 600_000 } });
   await open((db) => bill(db, "late", BILL, "at-once"));
   await until("it is captured there", async () => states(await book())["late"] === "captured");

@@ -48,7 +48,8 @@ export function killedBetweenGateAndPurchase(stage: Stage, seed: number): Promis
       assert.equal(await ordersOf(stage, sku), 0, "no placement came through");
       await until(`all ${UNITS} units are free again`, RETURNED_CAP_MS, async () => (await freeOf(stage, sku)) === UNITS);
       for (const chunk of await chunksOf(stage, sku)) assertEnded(chunk);
-      const again = await offer({ seconds: 1, firstBuyer: OTHER_BUYERS });
+      // A gateway that has just started may not carry every one of them through: others ask after that.
+      const again = await offer({ seconds: 3, ratePerSecond: UNITS, firstBuyer: OTHER_BUYERS });
       const second = await again.ended;
       assert.ok(second.accepted >= UNITS, `${second.accepted} of ${UNITS} units that came back were sold`);
       return [first, second];

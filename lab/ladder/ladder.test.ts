@@ -84,11 +84,11 @@ test("the reader hears the stock's own figure, and gives up on a wire that swall
 });
 
 test("during a partition only the cache has answers", async () => {
-  const plan = { seed: 3, partitionMs: 1_500, ratePerSecond: 25, timeoutMs: 150, goodWithinMs: 1_000 };
+  const plan = { seed: 3, partitionMs: 3_500, ratePerSecond: 25, timeoutMs: 1_000, goodWithinMs: 2_000 };
   const run = await runPartition(stage, plan);
   const during = Object.fromEntries(run.rungs.map(({ rung, goodDuring }) => [rung, goodDuring]));
   // What was asked just before its end, or tried again after it, is answered in time; the rest is not.
-  assert.ok((during["none"] ?? 1) < 0.2, JSON.stringify(during));
+  assert.ok((during["none"] ?? 1) < 0.4, JSON.stringify(during));
   assert.ok((during["retry"] ?? 1) < 0.9 && (during["breaker"] ?? 1) < 0.9, JSON.stringify(during));
   assert.ok((during["cache"] ?? 0) > 0.9, JSON.stringify(during));
   for (const { rung, rto } of run.rungs) assert.equal(rto.kind, "recovered", rung);

@@ -17,14 +17,14 @@ before(() => {
 after(() => removeLeashedFolder(root));
 
 const killed = faultNamed("coordinator-killed") ?? assert.fail();
-const timing = { warmUpMs: 500, baselineMs: 2_000, jitterMs: 300, observeMs: 2_500, settleCapMs: 10_000, quietCapMs: 15_000 };
+const timing = { warmUpMs: 500, baselineMs: 4_000, jitterMs: 300, observeMs: 2_500, settleCapMs: 10_000, quietCapMs: 15_000 };
 const plan = { modes: ["saga"], faults: [killed], runs: 1, rates: { saga: 12 }, busyRate: undefined, units: 1_000, seed: 7, quick: true, views: [], jsonFile: undefined, append: undefined } as const;
 
 test("saga, coordinator killed: a run from its start to its record, in the results on disk", async (t) => {
   const folder = new RunFolder(root, "one");
   const phases: string[] = [];
   const progress: Progress = { now: (text) => phases.push(text), detail: () => undefined, say: (line) => t.diagnostic(line), clear: () => undefined, stop: () => undefined };
-  const results = await runLab({ plan, folder, appendTo: undefined, progress, signal: AbortSignal.timeout(120_000), timing });
+  const results = await runLab({ plan, folder, appendTo: undefined, progress, signal: AbortSignal.timeout(400_000), timing });
   assert.equal(results.incomplete, null);
   const [cell] = results.cells;
   const [record] = cell?.records ?? [];

@@ -130,7 +130,7 @@ test("one mode, once: the page's address first, then the table and the file; wha
   assert.deepEqual([modes.saga?.stuck, modes.saga?.primaryKilled], [null, null]);
 });
 
-test("the primary killed under the real flash sale: a row with RTO and RPO, and the file with them", { timeout: 240_000 }, async (t) => {
+test("the primary killed under the real flash sale: a row with RTO and RPO, and the file with them", { timeout: 550_000 }, async (t) => {
   const jsonFile = `${jsonFolder}/killed.json`;
   const one = await start(["--once", "--mode", "saga", "--seconds", "4", "--units", "20", "--json", jsonFile], { env: { LAB_SERVICES: FLASH_SALE_FOLDER } });
   const { code } = await one.child.exited;
@@ -144,7 +144,9 @@ test("the primary killed under the real flash sale: a row with RTO and RPO, and 
   assert.equal(killed.lost, 0);
   assert.ok((killed.outageMs ?? 0) > 0, "the database was not seen down");
   assert.match(killed.replay, /^npm run lab -- --modes saga --faults primary-killed /);
-  assert.equal(code, killed.verdict === "valid" ? 0 : 3);
+  // The sale before the kill may not have been judged either.
+  const broken = one.lines.some((line) => line.startsWith("BROKEN PROMISE"));
+  assert.equal(code, killed.verdict === "valid" && !broken ? 0 : 3);
   assert.ok(one.lines.some((line) => /saga × primary-killed, .*left/.test(line)), "nobody said how long it still takes");
 });
 

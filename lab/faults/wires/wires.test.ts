@@ -76,7 +76,7 @@ async function ask(to: string, path: string, { headers = {}, timeoutMs = 20_000,
 const wiresOf = (name: string): readonly WirePlan[] => faultNamed(name)?.wires ?? assert.fail(name);
 
 /** Long enough for an answer that comes, and no more: what is silent is silent for ever. */
-const SILENT = { timeoutMs: 500 };
+const SILENT = { timeoutMs: 2_000 };
 
 test("each names wires, and heals all that it has hit", () => {
   const onWires = FAULTS.filter(({ wires: plans, needsRoot }) => plans.length > 0 && !needsRoot);

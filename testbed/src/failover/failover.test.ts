@@ -79,7 +79,7 @@ test("a primary behind a black hole is killed before the standby takes over", as
   const pair = await startPair();
   const network = await startProxy({ target: pair.primary });
   const endpoint = await startProxy({ target: network });
-  const failover = await startFailover({ pair, endpoint, primaryAt: network, probeTimeoutMs: 100 });
+  const failover = await startFailover({ pair, endpoint, primaryAt: network });
   t.after(async () => {
     await removed(pair, endpoint, failover);
     await network.close();

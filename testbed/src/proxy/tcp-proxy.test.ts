@@ -126,7 +126,7 @@ test("a delay holds, and lifting it keeps the order", async () => {
     await echoOf(socket, "up");
     let heard = "";
     socket.on("data", (bytes) => (heard += String(bytes)));
-    proxy.delay(200);
+    proxy.delay(1_000);
     socket.write("first ");
     await echoBeside();
     assert.equal(heard, "");

@@ -195,7 +195,7 @@ describe("the command line", () => {
     await abandon("orphan");
     assert.match((await tripact(["show", "orphan"])).out, /driven by victim\//);
     // A free lock proves death only after half a second of looking.
-    const cancelled = await tripact(["cancel", "orphan", "--wait-ms", "1000"]);
+    const cancelled = await tripact(["cancel", "orphan", "--wait-ms", "4000"]);
     assert.equal(cancelled.exit, EXIT.waiting, cancelled.err);
     assert.match(cancelled.out, /not taken up yet: nobody alive owns it/);
     const next = await coordinator("worker-0");

@@ -19,7 +19,7 @@ after(async () => {
   await consumer.close();
 });
 
-const manner = { tells: true, relay: { beatEveryMs: 200 }, batchMax: 20 };
+const manner = { tells: true, relay: { beatEveryMs: 200, stopWithinMs: 15_000 }, batchMax: 20 };
 const LOAD = 1_000;
 
 test("relays come, leave and die under load: each message once, in order, and each lane has one owner at the end", async (t) => {

@@ -16,7 +16,7 @@ const STOP_WITHIN_MS = 1_000;
 /** For all that it has read ahead, on a slow machine too: what is not delivered by then comes again. */
 const DRAINED_WITHIN_MS = 15_000;
 /** What a relay has to say at the end, a second each, and a machine that has other things to do. */
-const SLACK_MS = 5_000;
+const SLACK_MS = 10_000;
 
 async function join(logUrl: string, consumer: Consumer, stopWithinMs = STOP_WITHIN_MS): Promise<RelayProcess> {
   const relay = await pool.take();

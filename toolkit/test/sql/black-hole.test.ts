@@ -65,7 +65,7 @@ async function suffer({ proxy, stale, peer, pool }: Nodes, fault: Fault): Promis
 
   await healed;
   const fromMs = healed === undefined ? beganMs : performance.now();
-  const withinMs = healed === undefined ? 2 * LEASE_MS : LEASE_MS;
+  const withinMs = (healed === undefined ? 2 : 1) * LEASE_MS + 3_000;
   if (healed !== undefined) await stale.hears("node-fenced", withinMs);
   await eventually("it is ready again", () => stale.tripact.ready(), fromMs + withinMs - performance.now());
   const readyAfterMs = performance.now() - fromMs;

@@ -6,7 +6,7 @@ import { pointsOn, work } from "./points.ts";
 
 const [url = "", gid = "", until = ""] = process.argv.slice(2);
 const pool = new pg.Pool({ connectionString: url });
-const points = pointsOn(pool, 500);
+const points = pointsOn(pool, 2_000);
 const tripact = await createTripact({ store: postgresStore({ url }), definitions: [points], nodeName: "caller" });
 const reached = async (step: string): Promise<void> => {
   process.stdout.write(`${step}\n`);

@@ -8,7 +8,7 @@ import { createTripact, MessageAborted, MessageSubmitted, NeverStarted, type Tri
 import { migrate, postgresStore } from "tripact/postgres";
 import { LOCAL_TABLE, pointsOn, work } from "./points.ts";
 
-const AFTER_MS = 500;
+const AFTER_MS = 2_000;
 const CAP_MS = 20_000;
 const database = await freshDatabase("two_phase");
 const pool = new pg.Pool({ connectionString: database.url });

@@ -221,8 +221,8 @@ describe("connections", () => {
   });
 
   it("that are all busy do not spend the time of a message that waits", async () => {
-    const stub = await receiver((socket, _nth, request) => void setTimeout(() => answer(socket, request), 150));
-    const receipts = await sinkTo(stub.url, { connections: 1, timeoutMs: 400 }).deliver(Array.from({ length: 4 }, () => sampleEnvelope()), never);
+    const stub = await receiver((socket, _nth, request) => void setTimeout(() => answer(socket, request), 500));
+    const receipts = await sinkTo(stub.url, { connections: 1, timeoutMs: 1_900 }).deliver(Array.from({ length: 4 }, () => sampleEnvelope()), never);
     assert.deepEqual(receipts.map(named), ["done", "done", "done", "done"]);
   });
 

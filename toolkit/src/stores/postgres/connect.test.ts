@@ -232,7 +232,7 @@ test("a store whose sessions are all ended comes back by itself", async () => {
 });
 
 test("a lock that somebody holds on a header surely wrote nothing, and is no fault of the data", async () => {
-  const store = await connected(database.url, 500);
+  const store = await connected(database.url, 1_500);
   const owner = randomUUID();
   const start = startOf();
   await write(store, owner, [start]);

@@ -170,9 +170,9 @@ test("a server that falls silent between connecting and the greeting: the connec
 });
 
 test("those who queue behind a statement without an answer wait for the reconnect together, not one after the other", async () => {
-  await behindProxy({ statementTimeoutMs: 200 }, async ({ proxy, store }) => {
+  await behindProxy({ statementTimeoutMs: 1_000 }, async ({ proxy, store }) => {
     await proxy.blackHole();
     const ends = await Promise.all(Array.from({ length: 10 }, () => endOf(store.journal.counts())));
-    for (const end of ends) within(end, "store-unreachable", 200 + 1_000 + 1_000);
+    for (const end of ends) within(end, "store-unreachable", 1_000 + 1_000 + 1_000);
   });
 });

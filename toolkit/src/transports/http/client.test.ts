@@ -89,9 +89,9 @@ describe("a participant that answers wrongly is unknown, never refused and never
     ["switches protocols", "bad-answer", (s) => s.write("HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: other\r\n\r\n")],
     ["resets the connection", "reset", (s) => s.resetAndDestroy()],
     ["closes without an answer", "reset", (s) => s.end()],
-    ["never answers", "timeout", () => {}, { responseTimeoutMs: 50 }],
-    ["answers one byte at a time, for ever", "timeout", drip, { responseTimeoutMs: 50 }],
-    ["stops in the middle of the body", "timeout", (s) => s.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n1"), { responseTimeoutMs: 50 }],
+    ["never answers", "timeout", () => {}, { responseTimeoutMs: 500 }],
+    ["answers one byte at a time, for ever", "timeout", drip, { responseTimeoutMs: 500 }],
+    ["stops in the middle of the body", "timeout", (s) => s.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n1"), { responseTimeoutMs: 500 }],
     ["answers another call", "bad-answer", (s) => s.write(reply("200 OK", "1", "tripact-answers: order-9%2Freserve;action\r\n"))],
   ];
   for (const [says, code, script, options] of cases) {

@@ -47,16 +47,21 @@ for (const [name, outageMs] of [["a loss", 0], ["an outage that lasts", OUTAGE_M
     const log = postgresOutboxLog({ url: database.url });
     await log.connect();
     try {
-      for (let round = 0; round < 3; round += 1) {
+      for (let round = 0, tries = 0; round < 3; tries += 1) {
         const before = await sessions();
         assert.equal(before.length, 5);
         if (outageMs > 0) await gate.query(`alter database ${pg.escapeIdentifier(databaseName)} with allow_connections false`);
+        const goneMs = performance.now();
         await client.query("select pg_terminate_backend(pid) from unnest($1::int[]) as pid", [before.map(({ pid }) => pid)]);
         if (outageMs > 0) {
           await new Promise((resolve) => setTimeout(resolve, outageMs));
           await gate.query(`alter database ${pg.escapeIdentifier(databaseName)} with allow_connections true`);
         }
+        const lastedMs = performance.now() - goneMs;
         const roles = await rolesOnceBack(before);
+        // Whoever comes back looks every quarter of the outage: one that this machine has stretched decides by itself.
+        if (lastedMs > 2 * OUTAGE_MS && tries < 10) continue;
+        round += 1;
         assert.deepEqual(roles.slice(0, 3).toSorted(), ["listen", "lock", "log"], roles.join(", "));
         assert.deepEqual(roles.slice(3).toSorted(), ["ops", "watch"]);
       }

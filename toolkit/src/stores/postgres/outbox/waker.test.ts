@@ -90,6 +90,8 @@ async function ears(): Promise<{ readonly heard: () => number; readonly stop: ()
   return {
     heard: () => heard,
     stop: async () => {
+      // What was sent before is heard before this answer.
+      await client.query("select");
       client.removeListener("notification", hear);
       await client.query("unlisten tripact");
       client.release();
