@@ -32,6 +32,8 @@ export class Delivery {
   #retrying = 0;
   /** Retries that wait for a worker. */
   readonly #waiting: (() => void)[] = [];
+  /** Messages of the retry table since the last first delivery. */
+  #retriedInARow = 0;
   /** Counts how often all was called off. */
   #life = 0;
   #unknownInARow = 0;
@@ -65,7 +67,8 @@ export class Delivery {
 
   /** Calls the sink; `then` gets a receipt a message, or undefined: not delivered, for no fault of theirs. */
   first(messages: readonly LoggedMessage[], then: (receipts: readonly Receipt[] | undefined) => void): void {
-    this.#call(messages, 0).then(then, (error: unknown) => this.#parts.notify({ kind: "bug", where: "delivery", error: clipped(error) }));
+    this.#retriedInARow = 0;
+    this.#call(messages, 0, () => undefined).then(then, (error: unknown) => this.#parts.notify({ kind: "bug", where: "delivery", error: clipped(error) }));
   }
 
   /** Calls the sink for messages of the retry table, when there is a worker: half of them at most. */
@@ -78,11 +81,10 @@ export class Delivery {
     // Asked when it goes out: a relay that stood still wakes up with rows that were due meanwhile, and that its heir has by now.
     if (!this.#parts.mayRetry()) return undefined;
     this.#retrying += 1;
-    try {
-      return await this.#call(messages, attempts);
-    } finally {
+    this.#retriedInARow += messages.length;
+    return await this.#call(messages, attempts, () => {
       this.#retrying -= 1;
-    }
+    });
   }
 
   /** What is under way is called off; nobody waits for its answers. */
@@ -116,7 +118,8 @@ export class Delivery {
     return this.#running.size - slow < plan.workers && this.#running.size < SLOW_WORKERS_FACTOR * plan.workers;
   }
 
-  async #call(messages: readonly LoggedMessage[], attempts: number): Promise<readonly Receipt[] | undefined> {
+  /** `onEnd` is called before anybody is told that there is room: whoever is, looks at what it says. */
+  async #call(messages: readonly LoggedMessage[], attempts: number, onEnd: () => void): Promise<readonly Receipt[] | undefined> {
     const { clock } = this.#parts;
     const life = this.#life;
     const controller = new AbortController();
@@ -130,6 +133,7 @@ export class Delivery {
       return this.#heard(messages, receipts) ? receipts : undefined;
     } finally {
       this.#running.delete(controller);
+      onEnd();
       this.#free();
     }
   }
@@ -183,10 +187,21 @@ export class Delivery {
     this.#free();
   }
 
+  /**
+   * Whoever waits to retry comes first, since others of its key wait behind it; but as many of them in a row as go together in a first
+   * delivery, so that a table full of them does not hold up all that is new.
+   */
   #free(): void {
-    this.#waiting.shift()?.();
-    // In a turn of its own: first whoever waited for a worker.
-    this.#parts.clock.turn(this.#parts.onRoom);
+    const { plan, clock, onRoom } = this.#parts;
+    if (this.#retriedInARow < plan.sink.features.batchMax) this.#letRetry();
+    clock.turn(() => {
+      onRoom();
+      this.#letRetry();
+    });
+  }
+
+  #letRetry(): void {
+    if (this.#mayRetryNow()) this.#waiting.shift()?.();
   }
 }
 
