@@ -38,3 +38,11 @@ test("both READMEs quote the committed result as it is", () => {
     for (const line of quotedLines(results, language)) assert.ok(text.includes(line), `${readme} wants this line:\n${line}`);
   }
 });
+
+test("the list of results quotes the faults as they were measured", () => {
+  const results = readResults(file("docs/results/lab-faults/results.json"));
+  assert.ok(existsSync(file("docs/results/lab-faults/report.html")));
+  const text = readFileSync(file("docs/results/README.md"), "utf8");
+  for (const line of matrixLines(results, "en")) assert.ok(text.includes(line), `docs/results/README.md wants this line:\n${line}`);
+  assert.ok(text.includes(results.versions.code) && text.includes(results.commit.slice(0, 7)), "which code it was");
+});
