@@ -2,7 +2,7 @@ import type { CellVerdict, HeadlineRow, Results } from "../results/results.ts";
 import { SOURCE_FAULTS } from "../results/overview/headline.ts";
 import { count, duration, share, shareDown } from "./figures.ts";
 import { both, html, type Content, type Html } from "./html.ts";
-import { judgedTargets, TARGETS, type Judgement } from "./targets.ts";
+import { judgedTargets, TARGETS, type Judged, type Judgement } from "./targets.ts";
 
 /** Ours, and last what the source says. */
 interface Shown {
@@ -74,7 +74,20 @@ export function targetsTable(results: Results): Html {
   const missed = judged.filter(({ judgement }) => judgement === "missed").length;
   const open = judged.filter(({ judgement }) => judgement === "open").length;
   return html`<p>${both(`${judged.length - missed - open} met, ${missed} missed, ${open} open.`, `达到 ${judged.length - missed - open} 项，未达到 ${missed} 项，未定 ${open} 项。`)}</p>
-<div class="wide"><table><thead><tr><th scope="col" class="text">${both("target", "目标")}</th><th scope="col" class="text">${both("where", "范围")}</th><th scope="col">${both("measured", "实测")}</th><th scope="col"></th></tr></thead>
+${judged.length <= TARGETS_AT_ONCE ? targetRows(judged) : foldedTargets(judged)}`;
+}
+
+/** More rows than that, and those that are met are folded, so that the others are seen. */
+const TARGETS_AT_ONCE = 30;
+
+function foldedTargets(judged: readonly Judged[]): Html {
+  const met = judged.filter(({ judgement }) => judgement === "met");
+  const others = judged.filter(({ judgement }) => judgement !== "met");
+  return html`${others.length === 0 ? "" : targetRows(others)}<details><summary>${both(`The ${met.length} that are met`, `达到的 ${met.length} 项`)}</summary>${targetRows(met)}</details>`;
+}
+
+function targetRows(judged: readonly Judged[]): Html {
+  return html`<div class="wide"><table><thead><tr><th scope="col" class="text">${both("target", "目标")}</th><th scope="col" class="text">${both("where", "范围")}</th><th scope="col">${both("measured", "实测")}</th><th scope="col"></th></tr></thead>
 <tbody>${judged.map(({ target, where, measured, judgement }) => html`<tr><td class="text">${both(target.en, target.zh)}</td><td class="text">${where}</td><td>${measured}</td><td>${judgementMark(judgement)}</td></tr>
 `)}</tbody></table></div>`;
 }

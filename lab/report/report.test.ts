@@ -7,7 +7,7 @@ import { EXAMPLE, killed, performance, record, results, TORN } from "../results/
 import { dotsChart } from "./charts/dots.ts";
 import { worstRun } from "./evidence.ts";
 import { duration, seconds, shareDown } from "./figures.ts";
-import { shownOf } from "./headline.ts";
+import { shownOf, targetsTable } from "./headline.ts";
 import { both, escaped, html, textOf } from "./html.ts";
 import { matrixTable } from "./matrix.ts";
 import { pageOf } from "./page.ts";
@@ -185,4 +185,14 @@ test("where several faults were measured, all cells are seen at a glance, each w
   const sections = [...pageOf(all).matchAll(/<section class="cell" id="(cell-\d+)">\n<header><h3>(\w+) × ([\w-]+)</g)].map(([, id, mode, fault]) => `${fault} ${mode} ${id}`);
   const ledTo = lines.flatMap((line) => [...line.matchAll(/href="#(cell-\d+)"/g)].map(([, id]) => sections.find((section) => section.endsWith(` ${id}`))));
   assert.deepEqual(ledTo.map((section) => section?.split(" ").slice(0, 2).join(" ")), ["primary-killed naive", "primary-killed saga", "partition saga"]);
+});
+
+test("many targets that are met are folded, and those that are not are seen", () => {
+  const many = results(Array.from({ length: 20 }, (_, nth) => [killed("saga", `fault-${nth}`), [nth === 7 ? TORN : record(1, 700)]] as const));
+  const [seen, folded] = textOf(targetsTable(many)).split("<details>");
+  const missed = judgedTargets(many).filter(({ judgement }) => judgement !== "met");
+  assert.ok(missed.length > 0 && missed.length < 10);
+  assert.equal(seen?.match(/<tr><td class="text">/g)?.length, missed.length);
+  assert.equal(folded?.match(/<tr><td class="text">/g)?.length, judgedTargets(many).length - missed.length);
+  assert.ok(!textOf(targetsTable(EXAMPLE)).includes("<details>"), "a few are all seen");
 });
