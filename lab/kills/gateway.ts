@@ -15,7 +15,7 @@ const RETURNED_CAP_MS = 30_000;
 const PROMISED = 10;
 /** Longer than all that can happen meanwhile: whoever waits when it wakes has just asked. */
 const ASKING_S = 60;
-/** Half of what a pattern keeps up: all that was asked meanwhile is there at once when it wakes, and has to end as well. */
+/** No more than a pattern keeps up: all that was asked meanwhile is there at once when it wakes, and has to end as well. */
 const ASKED_PER_SECOND = 50;
 const SELLS_AGAIN_CAP_MS = 10_000;
 const UNITS = 48;

@@ -19,7 +19,7 @@ export function matrixTable({ cells }: Results): Html {
   const lines = matrixOf({ cells });
   if (lines.length < 2) return html``;
   return html`<div class="wide"><table><thead><tr><th class="text">${both("fault", "故障")}</th>${MODE_NAMES.map((mode) => html`<th>${mode}</th>`)}</tr></thead>
-<tbody>${lines.map(({ fault, ofMode }) => html`<tr><th scope="row">${fault}</th>${ofMode.map((cell) => entryOf(cell, cell === undefined ? -1 : cells.indexOf(cell)))}</tr>
+<tbody>${lines.map(({ fault, ofMode }) => html`<tr><th scope="row">${fault}</th>${ofMode.map((cell) => (cell === undefined ? html`<td></td>` : entryOf(cell, cells.indexOf(cell))))}</tr>
 `)}</tbody></table></div>
 <p class="faint">${both(
     "Median of the headline; ✓ nothing lost or wrong, ✗ how many were, ? not all could be judged. Each leads to its cell.",
@@ -27,9 +27,19 @@ export function matrixTable({ cells }: Results): Html {
   )}</p>`;
 }
 
-function entryOf(cell: Cell | undefined, index: number): Html {
-  if (cell === undefined) return html`<td></td>`;
+function entryOf(cell: Cell, index: number): Html {
+  return html`<td><a href="#cell-${index}">${duration(cell.rtoMs.headline.median)}</a> ${markOf(cell)}</td>`;
+}
+
+function markOf(cell: Cell): Html {
   const harm = harmOf(cell);
-  const mark = harm > 0 ? html`<span class="bad">✗ ${count(harm)}</span>` : cell.verdict === "valid" ? html`<span class="good">✓</span>` : cell.verdict === "unknown" ? html`<span class="open">?</span>` : html`<span class="bad">✗</span>`;
-  return html`<td><a href="#cell-${index}">${duration(cell.rtoMs.headline.median)}</a> ${mark}</td>`;
+  if (harm > 0) return html`<span class="bad">✗ ${count(harm)}</span>`;
+  switch (cell.verdict) {
+    case "valid":
+      return html`<span class="good">✓</span>`;
+    case "invalid":
+      return html`<span class="bad">✗</span>`;
+    case "unknown":
+      return html`<span class="open">?</span>`;
+  }
 }
