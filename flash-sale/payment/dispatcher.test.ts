@@ -69,6 +69,23 @@ test("a provider that cannot be reached is waited for, and asked by one at a tim
   assert.equal(errors.length, 1, "one outage is one piece of news");
 });
 
+test("a provider may be far away: no errand waits for another's answer", async () => {
+  const { port, book } = await provider();
+  const proxy = await startProxy({ target: { host: "127.0.0.1", port } });
+  begun.push({ stop: () => proxy.close() });
+  // Requests pass, answers are held.
+  await proxy.blackHole("to-caller");
+  const { open, errors } = await payment({ provider: `http://127.0.0.1:${proxy.port}` });
+  const ids = Array.from({ length: 40 }, (_, index) => `far-${index}`);
+  await open(async (db) => {
+    for (const id of ids) await bill(db, id, BILL, "at-once");
+  });
+  await until("all are asked for", async () => (await book()).length === ids.length);
+  await proxy.pass();
+  for (const id of ids) await untilRow(id, "captured -");
+  assert.deepEqual(errors, [], "none was given up");
+});
+
 test("an answer that gets cut is asked for again, and there is one charge", async () => {
   const { port, book } = await provider();
   const proxy = await startProxy({ target: { host: "127.0.0.1", port } });

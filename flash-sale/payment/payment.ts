@@ -7,7 +7,7 @@ import { asking } from "../service/ask.ts";
 import { openDoor, serverOf } from "../service/door.ts";
 import type { Addresses } from "../service/settings.ts";
 import { CALLBACK_PATH, callbackListener } from "./callback.ts";
-import { Dispatcher, leavingErrands, leavingErrandsAlone, type DispatcherTiming } from "./dispatcher.ts";
+import { Dispatcher, ERRANDS_AT_ONCE, leavingErrands, leavingErrandsAlone, type DispatcherTiming } from "./dispatcher.ts";
 import { hearing } from "./hearing.ts";
 import { stateOf } from "./ledger.ts";
 import { Waiters } from "./waiters.ts";
@@ -35,7 +35,7 @@ export interface Payment {
 
 export async function openPayment(options: PaymentOptions): Promise<Payment> {
   const { db, mode, addresses, token, onError } = options;
-  const provider = asking<ProviderDoor>(addresses.provider, options.providerKey);
+  const provider = asking<ProviderDoor>(addresses.provider, options.providerKey, { connections: ERRANDS_AT_ONCE });
   // Commits come only after all of this is there.
   const waking = { wake: (): void => dispatcher.wake() };
   const open = leavingErrands(options.open, waking);

@@ -73,6 +73,21 @@ test("a stop ends what waits and what is posted, twice too, and nothing is sent 
   assert.deepEqual({ calls, errors }, { calls: 1, errors: [] });
 });
 
+test("a receiver may be far away: no callback waits for another's answer", async () => {
+  let calls = 0;
+  const { promise: all, resolve } = Promise.withResolvers<void>();
+  const { url } = await receiver(() => {
+    calls += 1;
+    if (calls === 40) resolve();
+    return undefined;
+  });
+  const { callbacks, errors } = posting({ timeoutMs: 60_000 });
+  for (let n = 0; n < 40; n += 1) callbacks.send({ url, body: { key: `far-${n}`, state: "captured" } }, 0);
+  await all;
+  await callbacks.stop();
+  assert.deepEqual({ calls, errors }, { calls: 40, errors: [] });
+});
+
 function posting(more: { readonly queueMax?: number; readonly timeoutMs?: number } = {}): { readonly callbacks: Callbacks; readonly errors: unknown[] } {
   const errors: unknown[] = [];
   const callbacks = new Callbacks({ secret: "secret", onError: (error) => errors.push(error), baseMs: 5, capMs: 20, timeoutMs: 200, ...more });
