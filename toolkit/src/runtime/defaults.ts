@@ -49,7 +49,7 @@ export const DEFAULTS = {
   overloadedRetryMs: 200,
   /** Calls in flight to one participant: a slow one must not fill every slot. */
   participantLimit: 500,
-  /** Unknown ends in a row after which a participant gets a pause, and how long. A pause spends no attempts. */
+  /** Unknown ends in a row after which a participant gets a pause, and how long at most: a quarter of the time that it has been down. A pause spends no attempts. */
   breakerAfter: 20,
   breakerPauseMs: 1_000,
   /** What retention no longer asks for is deleted in batches of this size, so that no deletion holds anybody up. */

@@ -25,7 +25,7 @@ export type Notice =
   /** The declared level holds again: from the next commit on also for what was written below it. */
   | { readonly kind: "durability-restored"; readonly since: string }
   | { readonly kind: "store"; readonly error: string }
-  /** Said once, however many calls test the water; `participant-resumed` when one of them is answered. */
+  /** Said once, with the first pause, however many calls test the water; `participant-resumed` when one of them is answered. */
   | { readonly kind: "participant-paused"; readonly participant: string; readonly pauseMs: number }
   | { readonly kind: "participant-resumed"; readonly participant: string }
   | { readonly kind: "message-parked"; readonly subscription: string; readonly id: string; readonly topic: string; readonly key: string; readonly state: "parked" | "skipped"; readonly error: string }

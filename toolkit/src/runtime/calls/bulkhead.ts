@@ -1,3 +1,4 @@
+import { breakerPauseMs } from "../../protocol/retry.ts";
 import type { Clock } from "../clock.ts";
 import type { Notify } from "../notices.ts";
 import type { Tuning } from "../options.ts";
@@ -5,6 +6,8 @@ import type { Tuning } from "../options.ts";
 interface Lane {
   inFlight: number;
   unknownInARow: number;
+  /** When the first of them ended. */
+  downSinceMs: number;
   /** Said to be paused, and not yet to be well again. */
   told: boolean;
   pausedUntilMs: number;
@@ -51,6 +54,7 @@ export class Bulkhead {
       if (lane.told) this.#notify({ kind: "participant-resumed", participant });
       lane.told = false;
     } else if (end === "unknown") {
+      if (lane.unknownInARow === 0) lane.downSinceMs = this.#clock.nowMs();
       lane.unknownInARow += 1;
       if (lane.unknownInARow >= this.#tuning.breakerAfter) this.#pause(participant, lane);
     }
@@ -58,9 +62,11 @@ export class Bulkhead {
   }
 
   #pause(participant: string, lane: Lane): void {
-    if (!lane.told) this.#notify({ kind: "participant-paused", participant, pauseMs: this.#tuning.breakerPauseMs });
+    const nowMs = this.#clock.nowMs();
+    const pauseMs = breakerPauseMs(nowMs - lane.downSinceMs, this.#tuning.breakerPauseMs);
+    if (!lane.told) this.#notify({ kind: "participant-paused", participant, pauseMs });
     lane.told = true;
-    lane.pausedUntilMs = this.#clock.nowMs() + this.#tuning.breakerPauseMs;
+    lane.pausedUntilMs = nowMs + pauseMs;
   }
 
   /** While it is paused nobody enters; after the pause one call tests the water, until it answers. */
@@ -91,7 +97,7 @@ export class Bulkhead {
   #lane(participant: string): Lane {
     let lane = this.#lanes.get(participant);
     if (lane === undefined) {
-      lane = { inFlight: 0, unknownInARow: 0, told: false, pausedUntilMs: 0, waiting: [], timer: undefined };
+      lane = { inFlight: 0, unknownInARow: 0, downSinceMs: 0, told: false, pausedUntilMs: 0, waiting: [], timer: undefined };
       this.#lanes.set(participant, lane);
     }
     return lane;

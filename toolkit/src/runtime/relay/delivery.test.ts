@@ -3,6 +3,7 @@ import test from "node:test";
 import type { Receipt, Sink } from "../../brokers/broker.ts";
 import type { LoggedMessage } from "../../stores/outbox-log.ts";
 import { systemClock } from "../clock.ts";
+import { handClock } from "../../../test/memory/hand-clock.ts";
 import { Delivery } from "./delivery.ts";
 import { planSubscription, type SubscriptionPlan } from "./options.ts";
 
@@ -94,4 +95,35 @@ test("retries have half of the workers, and use all of that half", async () => {
   await drain();
   assert.equal((await Promise.all(retries)).length, 6);
   assert.equal(calls.length, 8);
+});
+
+test("a receiver that is down is asked after pauses of a quarter of its absence", async () => {
+  const { clock, goTo } = handClock();
+  const asked: number[] = [];
+  const sink: Sink = {
+    features: { name: "down", persistent: false, ordered: true, deduplicates: false, batchMax: 1 },
+    deliver: async (all) => {
+      asked.push(clock.nowMs());
+      return all.map(() => ({ kind: "unknown", error: "down" }));
+    },
+    close: async () => undefined,
+  };
+  const delivery: Delivery = new Delivery({
+    plan: planSubscription({ name: "s", topics: ["t"], sink, workers: 1, breakerAfter: 3 }),
+    source: "test",
+    clock,
+    notify: () => undefined,
+    mayRetry: () => true,
+    onRoom: () => {
+      if (delivery.room(1) > 0) delivery.first([message()], () => undefined);
+    },
+  });
+  delivery.look();
+  await goTo(20_000);
+  assert.deepEqual(asked.slice(0, 3), [0, 0, 0], "the breaker opens");
+  for (const [index, atMs] of asked.entries()) {
+    const beforeMs = asked[index - 1] ?? 0;
+    assert.ok(atMs - beforeMs <= Math.max(50, beforeMs * 0.25) + 1e-6, `asked at ${atMs} ms, and before that at ${beforeMs}`);
+  }
+  assert.ok(asked.filter((atMs) => atMs > 10_000).length <= 20, "and twice a second when it is away for long");
 });

@@ -1,4 +1,5 @@
 import { ORIGIN, type Envelope, type Receipt } from "../../brokers/broker.ts";
+import { breakerPauseMs } from "../../protocol/retry.ts";
 import type { LoggedMessage } from "../../stores/outbox-log.ts";
 import type { Clock } from "../clock.ts";
 import type { Notify } from "../notices.ts";
@@ -37,6 +38,8 @@ export class Delivery {
   /** Counts how often all was called off. */
   #life = 0;
   #unknownInARow = 0;
+  /** When the first of them ended. */
+  #downSinceMs = 0;
   /** The last batch failed as a whole: until something is done, messages go one by one, for one of them may be what broke the others. */
   #oneByOne = false;
   #pausedUntilMs = 0;
@@ -171,14 +174,21 @@ export class Delivery {
       return true;
     }
     const wasDown = this.isDown;
+    const nowMs = clock.nowMs();
+    if (this.#unknownInARow === 0) this.#downSinceMs = nowMs;
     this.#unknownInARow += 1;
     if (messages.length > 1) this.#oneByOne = true;
     if (!this.isDown) return messages.length === 1;
     const [first] = receipts;
     if (!wasDown) notify({ kind: "subscription-paused", subscription: plan.name, error: first?.kind === "unknown" ? clipped(first.error) : "" });
-    this.#pausedUntilMs = clock.nowMs() + plan.breakerPauseMs;
+    const pauseMs = breakerPauseMs(nowMs - this.#downSinceMs, plan.breakerPauseMs);
+    this.#pausedUntilMs = nowMs + pauseMs;
     this.#cancelPause?.();
-    this.#cancelPause = clock.after(plan.breakerPauseMs, () => this.#free());
+    this.#cancelPause = clock.after(pauseMs, () => {
+      // A timer may come a fraction of a millisecond early.
+      this.#pausedUntilMs = 0;
+      this.#free();
+    });
     return false;
   }
 

@@ -19,7 +19,7 @@ export const SUBSCRIPTION_DEFAULTS = {
   onPark: "hold",
   /** A delivery that takes longer than this, and four times as long as usual, stands out: its worker is replaced, and when the queue is full it leaves the log for the retry table, so that other keys need not wait for it. */
   slowMs: 250,
-  /** This many unknown ends in a row, and the receiver as a whole gets a pause: nothing is copied, no attempts are spent. */
+  /** This many unknown ends in a row, and the receiver as a whole gets a pause, of a quarter of the time that it has been down and this at most: nothing is copied, no attempts are spent. */
   breakerAfter: 20,
   breakerPauseMs: 500,
   /** Messages of one key in the retry table; beyond it the key's lane stops and says so. */

@@ -310,7 +310,7 @@ export class Subscription {
 
   /** The receiver seems to be down. What has left for the retry table meanwhile was not tried either. */
   #putBack(flights: readonly Flight[]): void {
-    const delayMs = this.#parts.plan.breakerPauseMs;
+    const delayMs = this.#parts.tuning.troubleMs;
     for (const message of this.#pipeline.putBack(flights)) this.#retries.answered(message, { kind: "again", state: "waiting", attempts: 0, delayMs, error: "not tried yet" });
   }
 
