@@ -406,6 +406,9 @@ function memberships(stores: () => Stores): void {
     const own = (await store.membership.beat(node.incarnation)).find(({ incarnation }) => incarnation === node.incarnation);
     assert.ok(own !== undefined && first !== undefined && own.beat > first.beat);
     assert.equal((await row(other))?.beat, own.beat);
+    // After a lost session: whoever is back was seen.
+    assert.equal(await store.membership.join(node), true);
+    assert.equal((await row(other))?.beat, own.beat + 1);
     await store.membership.leave(node.incarnation);
     assert.equal(await row(other), undefined);
   });

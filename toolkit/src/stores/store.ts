@@ -248,7 +248,7 @@ export type Probe = "held" | "free" | "unsure";
 
 /** Who is alive. A node row with a counter, and a session lock that falls when its holder dies. Nobody ever waits for a lock. */
 export interface Membership {
-  /** Inserts the node row and takes its session lock. Again after a lost session: takes the lock back under the same incarnation, or answers false if it was fenced meanwhile. */
+  /** Inserts the node row and takes its session lock. Again after a lost session: takes the lock back under the same incarnation and raises our counter as a beat does, or answers false if it was fenced meanwhile. */
   join(node: Joining): Promise<boolean>;
   /** Raises our counter by one; returns all node rows. A fenced node reads so here. */
   beat(incarnation: string): Promise<readonly NodeRow[]>;

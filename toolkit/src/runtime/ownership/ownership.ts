@@ -36,7 +36,12 @@ export class Ownership {
   #state: "out" | "in" | "lost" = "out";
   #nodes: readonly NodeRow[] = [];
   #sightings = new Map<string, Sighting>();
-  #lastBeatMs = 0;
+  /** When we were surely seen alive. */
+  #seenAtMs = 0;
+  /** When we last looked at the others. */
+  #lookedAtMs = 0;
+  /** How often our lock was lost. */
+  #losses = 0;
   /** Somebody may have been told to wait; tell them when it is over. */
   #closed = true;
   #stopped = false;
@@ -60,7 +65,7 @@ export class Ownership {
 
   /** And we were seen alive within the lease: a participant may be called. After a pause this is false until the next beat. */
   mayCall(): boolean {
-    return this.#state === "in" && this.#parts.clock.nowMs() - this.#lastBeatMs < this.#parts.tuning.leaseMs;
+    return this.#state === "in" && this.#parts.clock.nowMs() - this.#seenAtMs < this.#parts.tuning.leaseMs;
   }
 
   async start(): Promise<void> {
@@ -103,6 +108,7 @@ export class Ownership {
 
   #hear(heard: Heard): void {
     if (this.#stopped) return;
+    if (heard === "lost") this.#losses += 1;
     if (heard === "lost" && this.#state === "in") {
       this.#state = "lost";
       this.#closed = true;
@@ -124,15 +130,21 @@ export class Ownership {
 
   /** Takes our lock, again after a lost session. Fenced meanwhile: we begin anew, as somebody else. */
   async #join(): Promise<void> {
-    const { membership, name, runs, notify, tuning } = this.#parts;
+    const { membership, name, runs, notify, clock, tuning } = this.#parts;
     const again = this.#state === "lost";
+    const losses = this.#losses;
+    const askedMs = clock.nowMs();
     const joined = await membership.join({ incarnation: this.#incarnation, name, runs, leaseMs: tuning.leaseMs });
-    if (joined) {
-      this.#state = "in";
-      if (again) notify({ kind: "session-back" });
-    } else {
-      await this.#beginAnew();
-    }
+    if (this.#stopped) return;
+    if (!joined) return await this.#beginAnew();
+    // Lost again while the answer was on its way: the next beat takes it back.
+    this.#state = losses === this.#losses ? "in" : "lost";
+    if (!again || losses !== this.#losses) return;
+    notify({ kind: "session-back" });
+    // Nobody's counter could rise while the server was away.
+    this.#lookedAtMs = Number.NEGATIVE_INFINITY;
+    // Our own has: a beat would say no more, and takes another session, which may not be back yet.
+    this.#seen(askedMs);
   }
 
   async #beginAnew(): Promise<void> {
@@ -162,11 +174,15 @@ export class Ownership {
       await this.#beginAnew();
       return await this.#beat();
     }
-    if (!this.mayCall()) this.#closed = true;
     this.#nodes = nodes;
     this.#observe(nodes);
-    // The moment of asking: the counter was surely up to date then.
-    this.#lastBeatMs = askedMs;
+    this.#seen(askedMs);
+  }
+
+  /** The moment of asking: the counter was surely up to date then. */
+  #seen(askedMs: number): void {
+    if (!this.mayCall()) this.#closed = true;
+    this.#seenAtMs = Math.max(this.#seenAtMs, askedMs);
     if (!this.#closed || !this.mayCall()) return;
     this.#closed = false;
     this.#parts.onOpen();
@@ -177,7 +193,7 @@ export class Ownership {
     const { clock, tuning } = this.#parts;
     const nowMs = clock.nowMs();
     // After a pause of our own, we have not been looking: everybody gets a fresh lease.
-    const looking = nowMs - this.#lastBeatMs < tuning.leaseMs;
+    const looking = nowMs - this.#lookedAtMs < tuning.leaseMs;
     const sightings = new Map<string, Sighting>();
     for (const node of nodes) {
       if (node.fenced || node.incarnation === this.#incarnation) continue;
@@ -190,6 +206,7 @@ export class Ownership {
       }
     }
     this.#sightings = sightings;
+    this.#lookedAtMs = nowMs;
   }
 
   /** The lock of our successor in the ring: when it is free, its process is gone. */

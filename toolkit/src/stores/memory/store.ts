@@ -232,6 +232,7 @@ export class MemoryMembership implements Membership {
     const known = this.#database.nodes.get(node.incarnation);
     if (known?.fenced === true) return Promise.resolve(false);
     if (known === undefined) this.#database.nodes.set(node.incarnation, { ...node, beat: 0, fenced: false });
+    else known.beat += 1;
     this.#database.locks.add(node.incarnation);
     return Promise.resolve(true);
   }

@@ -10,12 +10,21 @@ export interface ConnectionOptions extends SessionOptions {
   readonly commitLevel: () => string;
   /** Runs on every new session before anybody else may use it. */
   readonly prepare?: (session: Session) => Promise<void>;
-  /** For one that no work waits for: after a loss it comes back that much later than this one. A new session is a new process of the server, and when that is back they all come at once. */
-  readonly behind?: { readonly first: () => Connection; readonly ms: number };
+  readonly behind?: Behind;
   /** `wentSilent`: the server did not answer, and may not know that we have given up. */
   readonly onLost?: (wentSilent: boolean) => void;
   /** After a reconnect, not after the first connect. */
   readonly onBack?: () => void;
+}
+
+/**
+ * After a loss one comes back so much later than `first`, up to twice as much, or, where it is `unlessAsked`, as soon as somebody has work for it. A new session is a new process of
+ * the server with nothing cached, some 8 ms of work on both sides; a server that is back gets all of them at once, and until they are through nobody gets anything done.
+ */
+export interface Behind {
+  readonly first: () => Connection;
+  readonly ms: number;
+  readonly unlessAsked?: boolean;
 }
 
 /** `new`: never opened. `waiting`: connected, but a lost session's backend still waits for the standby with our row locks. */
@@ -31,6 +40,8 @@ const RETRY_SHARE = 0.25;
 /** How long a statement waits for a reconnect before it says `store-unreachable`. Those behind it wait at the same time, not after it. */
 const PATIENCE_MS = 1_000;
 const PREDECESSOR_POLL_MS = 20;
+/** When one server ends, its sessions hear of it within this time of each other. */
+const HEARD_WITHIN_MS = 100;
 
 /**
  * One dedicated connection: a queue of statements on one session, which is replaced when it is lost. A new session serves nobody until
@@ -46,6 +57,9 @@ export class Connection {
   /** Which `open` is the one that counts. */
   #opening = 0;
   #queue: Promise<unknown> = Promise.resolve();
+  /** How many wait until it is back. */
+  #asking = 0;
+  #letsOthersFirst = false;
   #changed = Promise.withResolvers<void>();
 
   constructor(options: ConnectionOptions) {
@@ -59,6 +73,11 @@ export class Connection {
   /** Why it is not up. */
   get problem(): string {
     return this.#problem === undefined ? "" : wordsOf(this.#problem);
+  }
+
+  /** It was lost, and has not tried to come back yet. */
+  get letsOthersFirst(): boolean {
+    return this.#letsOthersFirst;
   }
 
   get session(): Session | undefined {
@@ -88,6 +107,8 @@ export class Connection {
   async reset(): Promise<void> {
     if (this.#state === "closed") return;
     this.#opening += 1;
+    this.#letsOthersFirst = false;
+    this.#predecessor = undefined;
     const session = this.#session;
     this.#session = undefined;
     this.#setState("new");
@@ -129,14 +150,18 @@ export class Connection {
   }
 
   async #ready(askedMs: number): Promise<Session> {
+    if (this.#state === "up" && this.#session !== undefined) return this.#session;
     const enough = Promise.withResolvers<"enough">();
     const untilMs = Math.max(askedMs, this.#downSinceMs) + PATIENCE_MS;
     const timer = setTimeout(() => enough.resolve("enough"), Math.max(0, untilMs - performance.now()));
+    this.#asking += 1;
+    if (this.#asking === 1) this.#tell();
     try {
       while (this.#state === "down" || this.#state === "waiting") {
         if ((await Promise.race([this.#changed.promise, enough.promise])) === "enough") break;
       }
     } finally {
+      this.#asking -= 1;
       clearTimeout(timer);
     }
     if (this.#state === "up" && this.#session !== undefined) return this.#session;
@@ -179,33 +204,36 @@ export class Connection {
 
   async #replace(lost: Session, why: string): Promise<void> {
     if (this.#session !== lost || !this.#isOpen()) return;
+    const opening = this.#opening;
+    const isOver = (): boolean => !this.#isOpen() || opening !== this.#opening;
     this.#session = undefined;
     this.#predecessor = lost.backend;
     this.#problem = new Error(why);
     this.#downSinceMs = performance.now();
     this.#setState("down");
     this.#options.onLost?.(lost.wentSilent);
-    await this.#letFirst();
-    while (this.#isOpen()) {
+    await this.#letFirst(isOver);
+    while (!isOver()) {
       try {
         const session = await this.#newSession();
-        await this.#outlive(session, lost.backend);
+        await this.#outlive(session, lost.backend, isOver);
+        if (isOver()) return await session.close();
         this.#predecessor = undefined;
-        if (!this.#isOpen()) return await session.close();
         this.#adopt(session);
         this.#options.onBack?.();
         return;
       } catch (error) {
+        if (isOver()) return;
         this.#problem = error;
-        await this.#pause(retryInMs(performance.now() - this.#downSinceMs) * (0.5 + Math.random() / 2));
+        await this.#pause(retryInMs(performance.now() - this.#downSinceMs) * (0.5 + Math.random() / 2), isOver);
       }
     }
   }
 
   /** Waits until the lost session's backend is gone; ends it unless it waits for the standby, which only the standby can end. */
-  async #outlive(session: Session, lost: Backend): Promise<void> {
+  async #outlive(session: Session, lost: Backend, isOver: () => boolean): Promise<void> {
     try {
-      while (this.#isOpen()) {
+      while (!isOver()) {
         const { rows } = await session.query({
           reads: true,
           text: `select wait_event is not distinct from 'SyncRep' as waits,
@@ -214,30 +242,33 @@ export class Connection {
           values: [lost.pid, lost.startedAt],
         });
         const predecessor = rows[0];
-        if (predecessor === undefined) return;
+        if (predecessor === undefined || isOver()) return;
         this.#setState(predecessor["waits"] === true ? "waiting" : "down");
-        await this.#pause(PREDECESSOR_POLL_MS);
+        await this.#pause(PREDECESSOR_POLL_MS, isOver);
       }
     } catch (error) {
       await session.close();
-      this.#setState("down");
+      if (!isOver()) this.#setState("down");
       throw error;
     }
   }
 
-  async #letFirst(): Promise<void> {
+  async #letFirst(isOver: () => boolean): Promise<void> {
     const { behind } = this.#options;
     if (behind === undefined) return;
     const first = behind.first();
+    const isDown = (): boolean => first.state === "down" || first.state === "waiting";
+    const isWanted = (): boolean => isOver() || (behind.unlessAsked === true && this.#asking > 0);
+    this.#letsOthersFirst = true;
     // It may hear of the same loss a moment after us.
-    for (let waited = true; waited && this.#isOpen(); ) {
-      await this.#pause(behind.ms);
-      waited = false;
-      while (this.#isOpen() && (first.state === "down" || first.state === "waiting")) {
-        waited = true;
-        await Promise.race([this.#changed.promise, first.#changed.promise]);
-      }
-    }
+    await this.#pause(HEARD_WITHIN_MS, isWanted);
+    do {
+      while (!isWanted() && isDown()) await Promise.race([this.#changed.promise, first.#changed.promise]);
+      // Nor do those that come later come together.
+      await this.#pause(behind.ms * (1 + Math.random()), isWanted);
+    } while (!isWanted() && isDown());
+    // Where this is another life by now, that one says it.
+    if (!isOver()) this.#letsOthersFirst = false;
   }
 
   // A method, because the compiler believes that a state checked before an await still holds after it.
@@ -248,16 +279,20 @@ export class Connection {
   #setState(state: ConnectionState): void {
     if (this.#state === "closed") return;
     this.#state = state;
+    this.#tell();
+  }
+
+  #tell(): void {
     this.#changed.resolve();
     this.#changed = Promise.withResolvers<void>();
   }
 
-  /** Sleeps, but not through a close. */
-  async #pause(ms: number): Promise<void> {
+  /** Sleeps, but not through what ends it. */
+  async #pause(ms: number, isOver: () => boolean): Promise<void> {
     if (ms <= 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, ms);
-    while (this.#isOpen()) {
+    while (!isOver()) {
       const woken = await Promise.race([promise.then(() => true), this.#changed.promise.then(() => false)]);
       if (woken) return;
     }

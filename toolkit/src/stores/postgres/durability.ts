@@ -3,7 +3,7 @@ import { TripactError } from "../../protocol/errors.ts";
 import type { StoreHealth } from "../store.ts";
 import type { Connection } from "./connection.ts";
 import { unreachable } from "./outcome.ts";
-import { textIn } from "./rows.ts";
+import { bareArray, textIn } from "./rows.ts";
 import type { Session } from "./session.ts";
 
 /**
@@ -132,14 +132,15 @@ export class Durability {
   async #judge({ setting, standby }: Trouble, session: Session, watched: readonly Connection[]): Promise<void> {
     this.#note(standby, 1);
     this.#broken = setting ?? (this.#mayDegrade ? undefined : standby);
-    const pids = watched.flatMap((connection) => connection.backends).map(({ pid }) => pid);
+    const backends = watched.flatMap((connection) => connection.backends);
     // A cancelled wait has committed locally; its client hears a warning, and settles the write by its flush id.
     const { rows } = await session.query({
       reads: true,
       text: `
 select case when $2 then pg_cancel_backend(pid) end as cancelled, query_start < clock_timestamp() - $3 * interval '1 millisecond' as stalled
-  from pg_stat_activity where pid = any ($1::int[]) and wait_event = 'SyncRep'`,
-      values: [`{${pids.join(",")}}`, this.#degraded, STALLED_AFTER_MS],
+  from pg_stat_activity join unnest($1::int[], $4::text[]) as ours (process, started_at) on pid = process and extract(epoch from backend_start)::text = started_at
+ where wait_event = 'SyncRep'`,
+      values: [bareArray(backends.map(({ pid }) => pid)), this.#degraded, STALLED_AFTER_MS, bareArray(backends.map(({ startedAt }) => startedAt))],
     });
     this.#waitsForStandby = rows.some(({ stalled }) => stalled === true) && !this.#degraded;
   }

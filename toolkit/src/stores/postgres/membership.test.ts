@@ -82,7 +82,10 @@ test("note 10: a lock that fell with everybody's sessions proves nothing to an o
   const node = nodeOf("failed over");
   await owner.membership.join(node);
   assert.equal(await observer.membership.probe(node.incarnation), "held");
+  const watching = (): Promise<pg.QueryResult> => client.query("select pid from pg_stat_activity where datname = current_database() and application_name = 'observer watch'");
+  const before = await watching();
   await terminate("o%"); // as a failover does: owner's and observer's
+  await until("a new session that looks", watching, ({ rows }) => rows.length > 0 && rows[0].pid !== before.rows[0].pid);
   const probes = new Set<string>();
   for (let looks = 0; looks < 100; looks += 1) {
     probes.add(await observer.membership.probe(node.incarnation).catch(() => "no connection"));
@@ -90,7 +93,7 @@ test("note 10: a lock that fell with everybody's sessions proves nothing to an o
   assert.ok(!probes.has("free"), [...probes].join());
   assert.ok(probes.has("unsure"));
   await until("the owner's lock", () => owner.membership.join(node).catch(() => false), (joined) => joined);
-  assert.equal(await observer.membership.probe(node.incarnation), "held");
+  assert.equal(await until("held", () => observer.membership.probe(node.incarnation), (probe) => probe !== "unsure"), "held");
   await owner.membership.leave(node.incarnation);
   assert.equal(await observer.membership.probe(node.incarnation), "free", "now its session is older than the loss");
   await owner.close();

@@ -18,6 +18,13 @@ export interface MembershipConnections {
 
 export const channel = "tripact";
 
+/**
+ * After a failover whoever has work comes first: `lock` and those that deliver. What others have announced is looked for meanwhile; whether
+ * they live, their counters say, since a free lock proves nothing then.
+ */
+export const LISTEN_BEHIND_MS = 100;
+export const OTHERS_BEHIND_MS = 2_000;
+
 const LOCK_TRIES_MAX = 40;
 const LOCK_RETRY_MS = 50;
 /** After this long, whoever lost its lock in a restart of the server has it back, if it lives. */
@@ -60,21 +67,10 @@ export class PostgresMembership implements Membership {
     return this.#connections.lock.exclusive(async (session) => {
       // We begin anew after we were fenced: nobody waits for the old lock, but it should not outlive its node.
       if (isFirst && this.#joined !== undefined) await releaseLock(session, this.#joined);
-      // The lock before the row: a row whose lock is free would look dead from birth.
-      if (!(await takeLock(session, node.incarnation))) return false;
-      const { rows } = await session.query({
-        text: isFirst
-          ? `insert into tripact.node (incarnation, name, runs) values ($1, $2, $3)
-             on conflict (incarnation) do update set runs = excluded.runs where node.fenced_at is null returning incarnation`
-          : `update tripact.node set name = $2, runs = $3 where incarnation = $1 and fenced_at is null returning incarnation`,
-        values: [node.incarnation, node.name, JSON.stringify(node.runs)],
-      });
-      if (rows.length === 0) {
-        await releaseLock(session, node.incarnation);
-        return false;
-      }
-      this.#joined = node.incarnation;
-      return true;
+      const { hasLock, hasRow } = await lockAndSay(session, node, isFirst);
+      if (hasRow) this.#joined = node.incarnation;
+      else if (hasLock) await releaseLock(session, node.incarnation);
+      return hasRow;
     });
   }
 
@@ -106,6 +102,7 @@ select n.incarnation::text, n.name, coalesce(raised.beat, n.beat)::text as beat,
    * at once), and the counter must decide.
    */
   async probe(incarnation: string): Promise<Probe> {
+    if (this.#connections.watch.letsOthersFirst) return "unsure";
     return this.#connections.watch.exclusive(async (session) => {
       const { rows } = await session.query({
         name: "tripact_probe",
@@ -217,23 +214,38 @@ function isTopic(payload: string | undefined): payload is Topic {
   return topics.some((topic) => topic === payload);
 }
 
-async function takeLock(session: Session, incarnation: string): Promise<boolean> {
+/**
+ * The lock and then the row, in one statement: a row whose lock is free would look dead from birth, and after a failover each round trip
+ * is one between two busy machines. Without a row: the lock is somebody else's for good, or the node was fenced.
+ */
+async function lockAndSay(session: Session, { incarnation, name, runs }: Joining, isFirst: boolean): Promise<{ readonly hasLock: boolean; readonly hasRow: boolean }> {
   for (let tries = 0; tries < LOCK_TRIES_MAX; tries += 1) {
     const { rows } = await session.query({
-      reads: true,
       // Session locks count: taken twice, it would have to be let go of twice.
       text: `
-select exists (select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid() and granted and objsubid = 1
-                  and ((classid::bigint << 32) | objid::bigint) = $1::bigint)
-       or pg_try_advisory_lock($1::bigint) as ours`,
-      values: [lockKey(incarnation)],
+with held as materialized (
+  select exists (select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid() and granted and objsubid = 1
+                    and ((classid::bigint << 32) | objid::bigint) = $1::bigint)
+         or pg_try_advisory_lock($1::bigint) as ours
+), said as (
+  ${isFirst ? insertNode : updateNode} returning 1
+)
+select ours, exists (select from said) as said from held`,
+      values: [lockKey(incarnation), incarnation, name, JSON.stringify(runs)],
     });
-    if (rows[0]?.["ours"] === true) return true;
+    const [row] = rows;
+    if (row?.["ours"] === true) return { hasLock: true, hasRow: row["said"] === true };
     // A peer that is just trying it holds it for less than a millisecond; a lost session's backend is gone before we are back.
     await sleep(LOCK_RETRY_MS);
   }
-  return false;
+  return { hasLock: false, hasRow: false };
 }
+
+const insertNode = `
+  insert into tripact.node (incarnation, name, runs) select $2::uuid, $3::text, $4::text from held where ours
+  on conflict (incarnation) do update set runs = excluded.runs, beat = node.beat + 1 where node.fenced_at is null`;
+const updateNode = `
+  update tripact.node set name = $3::text, runs = $4::text, beat = beat + 1 from held where ours and incarnation = $2::uuid and fenced_at is null`;
 
 async function releaseLock(session: Session, incarnation: string): Promise<void> {
   await session.query({ reads: true, text: `select pg_advisory_unlock($1::bigint)`, values: [lockKey(incarnation)] });

@@ -9,7 +9,7 @@ import type { DurabilityLevel } from "./durability.ts";
 import { pinnedPlans } from "./flush.ts";
 import { CLAIM_WAITS_MS, PostgresJournal } from "./journal.ts";
 import { PostgresLocalSql } from "./local-sql.ts";
-import { PostgresMembership, channel } from "./membership.ts";
+import { channel, LISTEN_BEHIND_MS, OTHERS_BEHIND_MS, PostgresMembership } from "./membership.ts";
 import { checkSchema, refuseUnfit } from "./migrate.ts";
 import { placeOf } from "./outcome.ts";
 
@@ -46,8 +46,6 @@ export function postgresStore(options: PostgresStoreOptions): Store {
 
 const LOCK_TIMEOUT_MS = 2_000;
 const LOCAL_STEP_IDLE_MS = 30_000;
-/** After a failover whoever has work comes first. */
-const WATCH_LATER_MS = 250;
 
 /**
  * Eight connections: flush, recovery, ops, lock, watch, listen, and two for local steps. None is shared, so none waits for another's work.
@@ -75,8 +73,10 @@ class PostgresStore implements Store {
 
     const lockTimeout = `set lock_timeout = ${LOCK_TIMEOUT_MS}`;
     const flush = this.#connection("flush", [...pinnedPlans, lockTimeout]);
-    const recovery = this.#connection("recovery", ["set enable_seqscan = off", "set enable_hashjoin = off", "set jit = off", `set lock_timeout = ${CLAIM_WAITS_MS}`]);
-    const ops = this.#connection("ops", [lockTimeout]);
+    const behind = { first: () => lock, ms: OTHERS_BEHIND_MS };
+    const unlessAsked = { behind: { ...behind, unlessAsked: true } };
+    const recovery = this.#connection("recovery", ["set enable_seqscan = off", "set enable_hashjoin = off", "set jit = off", `set lock_timeout = ${CLAIM_WAITS_MS}`], unlessAsked);
+    const ops = this.#connection("ops", [lockTimeout], unlessAsked);
     // A node without a standby must still be able to say that it lives.
     const lock = this.#connection("lock", [lockTimeout], {
       commitLevel: () => "local",
@@ -88,10 +88,11 @@ class PostgresStore implements Store {
       onBack: () => membership.tell("back"),
     });
     const silenceMs = (): number | undefined => membership.silenceMs();
-    const watch = this.#connection("watch", [], { silenceMs, behind: { first: () => lock, ms: WATCH_LATER_MS } });
+    const watch = this.#connection("watch", [], { silenceMs, behind });
     const listen = this.#connection("listen", [lockTimeout], {
       commitLevel: () => "off",
       silenceMs,
+      behind: { ...behind, ms: LISTEN_BEHIND_MS },
       hear: (notification) => membership.hear(notification),
       prepare: async (session) => {
         await session.query({ reads: true, text: `listen ${channel}` });
@@ -100,7 +101,7 @@ class PostgresStore implements Store {
     });
     // A stopped process must not keep the business's row locks: whoever takes over runs the same step.
     const patience = `set idle_in_transaction_session_timeout = ${LOCAL_STEP_IDLE_MS}`;
-    const pool = [this.#connection("sql 1", [patience]), this.#connection("sql 2", [patience])];
+    const pool = [this.#connection("sql 1", [patience], unlessAsked), this.#connection("sql 2", [patience], unlessAsked)];
     const others = [flush, recovery, ops, ...pool];
     const membership = new PostgresMembership({ lock, watch, listen });
 

@@ -3,7 +3,7 @@ import type { Desk, Lanes, LogNotice, Messages, OutboxLog, OutboxLogFeatures, Pa
 import type { StoreHealth, Topic } from "../../store.ts";
 import { Connection, type ConnectionOptions } from "../connection.ts";
 import { loadPg, type PgModule } from "../driver.ts";
-import { channel, PostgresMembership } from "../membership.ts";
+import { channel, LISTEN_BEHIND_MS, OTHERS_BEHIND_MS, PostgresMembership } from "../membership.ts";
 import { checkSchema, refuseUnfit } from "../migrate.ts";
 import { placeOf } from "../outcome.ts";
 import type { Session } from "../session.ts";
@@ -38,8 +38,6 @@ const LOCK_TIMEOUT_MS = 2_000;
 const CLOSE_WAITS_MS = 1_000;
 /** 64 rows a minute: few enough for a snapshot that is held for a day. */
 const FOLD_EVERY_MS = 60_000;
-/** After a failover the sessions that deliver are back at work within a few tenths of a second of the server where they are not crowded out by those that watch. */
-const OTHERS_FIRST_MS = 250;
 
 /** The outbox of one Postgres database, in the schema `tripact` that `migrate` makes. Not connected yet: a relay does that. */
 export function postgresOutboxLog(options: PostgresOutboxLogOptions): OutboxLog {
@@ -74,9 +72,9 @@ class PostgresOutboxLog implements OutboxLog, Messages {
     this.#place = placeOf(options.url);
     const lockTimeout = `set lock_timeout = ${LOCK_TIMEOUT_MS}`;
     // A cursor that a crash forgets is a second delivery, no loss: its commits need not wait for the disk.
-    const behind = { first: () => lock, ms: OTHERS_FIRST_MS };
+    const behind = { first: () => lock, ms: OTHERS_BEHIND_MS };
     this.#log = this.#connection("log", [...pinnedReads, lockTimeout], { commitLevel: () => "off" });
-    this.#ops = this.#connection("ops", [lockTimeout], { commitLevel: () => "on", behind });
+    this.#ops = this.#connection("ops", [lockTimeout], { commitLevel: () => "on", behind: { ...behind, unlessAsked: true } });
     // As of a store: these three find out within a lease that a server is silent, and then the others are asked.
     const silenceMs = (): number | undefined => membership.silenceMs();
     const lock = this.#connection("lock", [lockTimeout], {
@@ -92,6 +90,7 @@ class PostgresOutboxLog implements OutboxLog, Messages {
     const listen = this.#connection("listen", [lockTimeout], {
       commitLevel: () => "off",
       silenceMs,
+      behind: { ...behind, ms: LISTEN_BEHIND_MS },
       hear: (notification) => membership.hear(notification),
       prepare: async (session) => {
         await session.query({ reads: true, text: `listen ${channel}` });

@@ -39,7 +39,7 @@ async function rolesOnceBack(before: readonly { readonly pid: number }[]): Promi
   return back.map(({ role }) => role);
 }
 
-/** Longer than the head start, so that it does not decide by itself. */
+/** Long enough for all five to have heard of it, and to be refused. */
 const OUTAGE_MS = 400;
 
 for (const [name, outageMs] of [["a loss", 0], ["an outage that lasts", OUTAGE_MS]] as const) {
