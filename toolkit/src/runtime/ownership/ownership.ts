@@ -175,7 +175,7 @@ export class Ownership {
       return await this.#beat();
     }
     this.#nodes = nodes;
-    this.#observe(nodes);
+    this.#observe(nodes, askedMs);
     this.#seen(askedMs);
   }
 
@@ -189,7 +189,7 @@ export class Ownership {
   }
 
   /** The lease: a counter that stood still for leaseMs while we were looking. */
-  #observe(nodes: readonly NodeRow[]): void {
+  #observe(nodes: readonly NodeRow[], askedMs: number): void {
     const { clock, tuning } = this.#parts;
     const nowMs = clock.nowMs();
     // After a pause of our own, we have not been looking: everybody gets a fresh lease.
@@ -206,7 +206,8 @@ export class Ownership {
       }
     }
     this.#sightings = sightings;
-    this.#lookedAtMs = nowMs;
+    // The moment of asking: where answers take long, nobody is taken for dead by how long.
+    this.#lookedAtMs = askedMs;
   }
 
   /** The lock of our successor in the ring: when it is free, its process is gone. */
