@@ -38,8 +38,16 @@ export class Streams {
     this.#streams = this.#streams.filter(({ lanes }) => lanes.length > 0);
   }
 
+  /** Lanes that were stopped are read again, but for those that stay so: one that leaves must not keep its neighbours. */
   resume(stays: (lane: number) => boolean): void {
-    for (const stream of this.#streams) if (!stream.lanes.some(({ lane }) => stays(lane))) stream.stopped = false;
+    for (const stream of [...this.#streams]) {
+      if (!stream.stopped) continue;
+      const staying = stream.lanes.filter(({ lane }) => stays(lane));
+      if (staying.length === stream.lanes.length) continue;
+      if (staying.length > 0) this.#streams.push({ cursor: stream.cursor, lanes: staying, more: false, stopped: true });
+      stream.lanes = stream.lanes.filter(({ lane }) => !stays(lane));
+      stream.stopped = false;
+    }
   }
 
   /** Those that stand together are one again. */
