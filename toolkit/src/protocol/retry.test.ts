@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import "../../test/protocol/seed.ts";
-import { breakerPauseMs, retryDelayMs, type RetryPolicy } from "./retry.ts";
+import { askAgainInMs, retryDelayMs, type RetryPolicy } from "./retry.ts";
 
 const policy: RetryPolicy = { baseMs: 50, factor: 2, capMs: 5_000, maxAttempts: 5 };
 const justBelowOne = 1 - Number.EPSILON / 2;
@@ -22,6 +22,6 @@ test("full jitter: the delay is anything from zero to the ceiling, in whole mill
 });
 
 test("a receiver that is down is asked again after a quarter of the time it has been away, within bounds", () => {
-  assert.deepEqual([0, 100, 200, 400, 2_000, 4_000, 3_600_000].map((downMs) => breakerPauseMs(downMs, 1_000)), [50, 50, 50, 100, 500, 1_000, 1_000]);
-  assert.equal(breakerPauseMs(10_000, 20), 20, "whoever wants shorter pauses has them");
+  assert.deepEqual([0, 100, 200, 400, 2_000, 4_000, 3_600_000].map((downMs) => askAgainInMs(downMs, 1_000)), [50, 50, 50, 100, 500, 1_000, 1_000]);
+  assert.equal(askAgainInMs(10_000, 20), 20, "whoever wants shorter pauses has them");
 });

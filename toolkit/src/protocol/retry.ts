@@ -13,13 +13,13 @@ export function retryDelayMs(policy: RetryPolicy, attempt: number, random: numbe
   return Math.floor(random * ceilingMs);
 }
 
-const BREAKER_PAUSE_MIN_MS = 50;
-const BREAKER_PAUSE_SHARE = 0.25;
+const ASK_AGAIN_MIN_MS = 50;
+const ASK_AGAIN_SHARE = 0.25;
 
 /**
- * How long whoever has not answered for `downMs` is left in peace before one call tests the water: a quarter of that time, so that its
- * return is noticed a quarter of its absence later at most, and a short outage is not made a long one.
+ * When to ask again whoever has not answered for `downMs`: a server that is gone, a receiver behind a breaker. After a quarter of that time, so that its return is
+ * noticed a quarter of its absence later at most: to wait as long again would make a long outage of a short one. Some twenty questions in the first second and a half.
  */
-export function breakerPauseMs(downMs: number, capMs: number): number {
-  return Math.min(capMs, Math.max(BREAKER_PAUSE_MIN_MS, downMs * BREAKER_PAUSE_SHARE));
+export function askAgainInMs(downMs: number, capMs: number): number {
+  return Math.min(capMs, Math.max(ASK_AGAIN_MIN_MS, downMs * ASK_AGAIN_SHARE));
 }

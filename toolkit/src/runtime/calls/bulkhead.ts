@@ -1,4 +1,4 @@
-import { breakerPauseMs } from "../../protocol/retry.ts";
+import { askAgainInMs } from "../../protocol/retry.ts";
 import type { Clock } from "../clock.ts";
 import type { Notify } from "../notices.ts";
 import type { Tuning } from "../options.ts";
@@ -63,7 +63,7 @@ export class Bulkhead {
 
   #pause(participant: string, lane: Lane): void {
     const nowMs = this.#clock.nowMs();
-    const pauseMs = breakerPauseMs(nowMs - lane.downSinceMs, this.#tuning.breakerPauseMs);
+    const pauseMs = askAgainInMs(nowMs - lane.downSinceMs, this.#tuning.breakerPauseMs);
     if (!lane.told) this.#notify({ kind: "participant-paused", participant, pauseMs });
     lane.told = true;
     lane.pausedUntilMs = nowMs + pauseMs;

@@ -1,5 +1,5 @@
 import { ORIGIN, type Envelope, type Receipt } from "../../brokers/broker.ts";
-import { breakerPauseMs } from "../../protocol/retry.ts";
+import { askAgainInMs } from "../../protocol/retry.ts";
 import type { LoggedMessage } from "../../stores/outbox-log.ts";
 import type { Clock } from "../clock.ts";
 import type { Notify } from "../notices.ts";
@@ -181,7 +181,7 @@ export class Delivery {
     if (!this.isDown) return messages.length === 1;
     const [first] = receipts;
     if (!wasDown) notify({ kind: "subscription-paused", subscription: plan.name, error: first?.kind === "unknown" ? clipped(first.error) : "" });
-    const pauseMs = breakerPauseMs(nowMs - this.#downSinceMs, plan.breakerPauseMs);
+    const pauseMs = askAgainInMs(nowMs - this.#downSinceMs, plan.breakerPauseMs);
     this.#pausedUntilMs = nowMs + pauseMs;
     this.#cancelPause?.();
     this.#cancelPause = clock.after(pauseMs, () => {

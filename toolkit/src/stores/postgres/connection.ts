@@ -1,5 +1,6 @@
 import { performance } from "node:perf_hooks";
 import { TripactError } from "../../protocol/errors.ts";
+import { askAgainInMs } from "../../protocol/retry.ts";
 import type { PgResult } from "./driver.ts";
 import { unreachable, wordsOf } from "./outcome.ts";
 import { Session } from "./session.ts";
@@ -30,13 +31,7 @@ export interface Behind {
 /** `new`: never opened. `waiting`: connected, but a lost session's backend still waits for the standby with our row locks. */
 export type ConnectionState = "new" | "up" | "waiting" | "down" | "closed";
 
-const RETRY_MIN_MS = 50;
 const RETRY_MAX_MS = 1_000;
-/**
- * Of the time that the server has been away: to wait as long again each time would notice a server that is back only after as long
- * again. This way it is noticed a quarter later at most, for some twenty attempts in the first second and a half.
- */
-const RETRY_SHARE = 0.25;
 /** How long a statement waits for a reconnect before it says `store-unreachable`. Those behind it wait at the same time, not after it. */
 const PATIENCE_MS = 1_000;
 const PREDECESSOR_POLL_MS = 20;
@@ -225,7 +220,7 @@ export class Connection {
       } catch (error) {
         if (isOver()) return;
         this.#problem = error;
-        await this.#pause(retryInMs(performance.now() - this.#downSinceMs) * (0.5 + Math.random() / 2), isOver);
+        await this.#pause(askAgainInMs(performance.now() - this.#downSinceMs, RETRY_MAX_MS) * (0.5 + Math.random() / 2), isOver);
       }
     }
   }
@@ -298,10 +293,6 @@ export class Connection {
     }
     clearTimeout(timer);
   }
-}
-
-function retryInMs(downMs: number): number {
-  return Math.min(RETRY_MAX_MS, Math.max(RETRY_MIN_MS, downMs * RETRY_SHARE));
 }
 
 /** Brings a session to this `synchronous_commit`, unless it is there. */
